@@ -1,0 +1,220 @@
+"""Scenes to condition tensors: the one function behind training data, evaluation and the closed loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from drivesim.box_view import FACE_CODE, BoxCover, cover_with_boxes, previous_points, surface_points
+from drivesim.geometry import box_corners, invert_pose, transform_points, wrap_angle
+from drivesim.ground_view import BirdsEyeView, GroundView, coverage_pyramid
+from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES, CameraRig, Scene
+
+MAX_BOXES = 96
+BOX_SEQUENCE_RANGE = 60.0  # [m]
+INVERSE_DEPTH_SCALE = 4.0  # inverse depth 1/4 m saturates its channel
+
+# Channels of the per-view layout, in order (uint8, 0..255).
+_CLASS = len(MAP_CLASSES)
+_HEADING = _CLASS + len(OBJECT_CLASSES)
+_DEPTH = _HEADING + 2
+_COLOR = _DEPTH + 1
+_FACE = _COLOR + 4
+LAYOUT_CHANNELS = (
+    *MAP_CLASSES, *OBJECT_CLASSES, "heading_sin", "heading_cos", "inverse_depth", "red", "green", "blue", "color_known", "face",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ConditionSpec:
+    """What to compute: layout (height, width) and which of the optional parts ("warp", "objects", "boxes", "bev")."""
+
+    layout_size: tuple[int, int]
+    warp_size: tuple[int, int] = (18, 32)
+    parts: frozenset[str] = frozenset()
+
+
+@dataclass
+class Conditions:
+    """Condition tensors for B worlds and T frames. Optional parts are None where the spec does not ask for them."""
+
+    layout: Tensor  # uint8 [B, T, V, h, w, C], channels LAYOUT_CHANNELS
+    motion: Tensor  # float32 [B, T, 4, 4], current ego frame -> ego frame of the previous frame
+    anchor_motion: Tensor  # float32 [B, T, 4, 4], current ego frame -> ego frame of the first frame
+    ego: Tensor  # float32 [B, T, 4]: speed [m/s], acceleration [m/s^2], yaw rate [rad/s], steering [rad]
+    tags: Tensor  # float32 [B, T, 6], one-hot weather and time of day
+    intrinsics: Tensor  # float32 [B, V, 3, 3], of pictures with height = width = 1
+    extrinsics: Tensor  # float32 [B, V, 4, 4], camera -> ego
+    previous_points: Tensor | None = None  # float32 [B, T, V, hw, ww, 3], seen surface in the previous ego frame; NaN unknown
+    object_pixels: Tensor | None = None  # int32 [B, T, V, h, w], size [px] of the object seen there, 0 on background
+    box_corners: Tensor | None = None  # float32 [B, T, N, 8, 3], ego frame
+    box_class: Tensor | None = None  # int64 [B, T, N]
+    box_track: Tensor | None = None  # int64 [B, T, N]
+    box_mask: Tensor | None = None  # bool [B, T, N]
+    bev: Tensor | None = None  # uint8 [B, T, 8, 200, 200], see ground_view.BirdsEyeView
+    scenes: tuple[tuple[Scene, ...], ...] = ()  # [B][T], for generators that render the scene itself
+
+    def to(self, device: torch.device | str) -> Conditions:
+        """The same conditions on another device."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Conditions(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()})
+
+
+def build_conditions(
+    scenes: Sequence[Sequence[Scene]], previous: Sequence[Scene | None], anchors: Sequence[Scene], spec: ConditionSpec
+) -> Conditions:
+    """Conditions of `scenes` [B][T] given the scene before each world's first one and the scene its drive began with.
+
+    `previous[b]` is None at the very start of a drive: the first scene then counts as its own predecessor.
+    Raises ValueError if worlds differ in length or in their number of cameras.
+    """
+    lengths = {len(frames) for frames in scenes}
+    if len(lengths) != 1:
+        raise ValueError(f"scenes: found worlds with {sorted(lengths)} frames, accepted equal lengths")
+    cameras = {frames[0].rig.names for frames in scenes}
+    if len(cameras) != 1:
+        raise ValueError(f"scenes: found rigs {sorted(cameras)}, accepted one set of cameras in a batch")
+    worlds = []
+    for frames, before, anchor in zip(scenes, previous, anchors, strict=True):
+        chain = [before or frames[0], *frames]
+        worlds.append([_frame(now, old, anchor, spec) for old, now in zip(chain, frames, strict=False)])
+    stacked = {name: torch.from_numpy(np.stack([np.stack([f[name] for f in w]) for w in worlds])) for name in worlds[0][0]}
+    rigs = [frames[0].rig for frames in scenes]
+    unit = np.stack([rig.resized((1, 1)).intrinsics for rig in rigs]).astype(np.float32)
+    mounts = np.stack([rig.extrinsics for rig in rigs]).astype(np.float32)
+    return Conditions(
+        **stacked, intrinsics=torch.from_numpy(unit), extrinsics=torch.from_numpy(mounts),
+        scenes=tuple(tuple(frames) for frames in scenes),
+    )  # fmt: skip
+
+
+def relative_motion(now: NDArray, then: NDArray) -> NDArray[np.float32]:
+    """Transform [4, 4] from the ego frame of pose `now` to that of pose `then`."""
+    return (invert_pose(then) @ now).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _ground_view(rig: CameraRig, size: tuple[int, int]) -> GroundView:
+    return GroundView(rig, size)
+
+
+@lru_cache(maxsize=1)
+def _birds_eye_view() -> BirdsEyeView:
+    return BirdsEyeView()
+
+
+def _frame(now: Scene, before: Scene, anchor: Scene, spec: ConditionSpec) -> dict[str, NDArray]:
+    view = _ground_view(now.rig, spec.layout_size)
+    poses = np.broadcast_to(now.ego.pose, (view.views, 4, 4)) if now.exposure_poses is None else now.exposure_poses
+    cover = cover_with_boxes(now.tracks, now.rig, poses, spec.layout_size)
+    ego = now.ego
+    parts: dict[str, NDArray] = {
+        "layout": _layout(now, view, cover, poses),
+        "motion": relative_motion(ego.pose, before.ego.pose),
+        "anchor_motion": relative_motion(ego.pose, anchor.ego.pose),
+        "ego": np.array([ego.speed, ego.acceleration, ego.yaw_rate, ego.steering], np.float32),
+        "tags": now.tags.vector(),
+    }
+    if "warp" in spec.parts:
+        parts["previous_points"] = _previous_surface(now, before, cover, spec)
+    if "objects" in spec.parts:
+        parts["object_pixels"] = _object_pixels(cover)
+    if "boxes" in spec.parts:
+        parts |= _box_sequence(now)
+    if "bev" in spec.parts:
+        parts["bev"] = np.zeros((8, 200, 200), np.uint8)
+        if now.map is not None:
+            parts["bev"] = _birds_eye_view().sample(coverage_pyramid(now.map), ego.pose)
+    return parts
+
+
+def _layout(scene: Scene, view: GroundView, cover: BoxCover, poses: NDArray) -> NDArray[np.uint8]:
+    """Per-view layout [V, h, w, C]."""
+    layout = np.zeros((view.views, *view.layout_size, len(LAYOUT_CHANNELS)), np.uint8)
+    if scene.map is not None:
+        view.sample(coverage_pyramid(scene.map), poses[0], layout)
+    layout[..., _DEPTH] = view.ground_inverse_depth(INVERSE_DEPTH_SCALE)
+    pixels = np.flatnonzero(cover.index.reshape(-1) >= 0)
+    if pixels.size:
+        per_view = view.layout_size[0] * view.layout_size[1]
+        index = cover.index.reshape(-1)[pixels]
+        features = _box_features(scene, cover, poses)
+        layout.reshape(-1, layout.shape[-1])[pixels, _CLASS:] = features[pixels // per_view, index // 5, index % 5]
+    return layout
+
+
+def _box_features(scene: Scene, cover: BoxCover, poses: NDArray) -> NDArray[np.uint8]:
+    """Layout channels after the map classes, for every view, track and face [V, N, 5, C - 8]."""
+    tracks, rig = scene.tracks, scene.rig
+    table = np.zeros((len(rig.names), len(tracks), 5, len(LAYOUT_CHANNELS) - _CLASS), np.uint8)
+    rows = cover.near
+    centres = np.einsum("vij,vj->vi", poses, rig.extrinsics[:, :, 3])[:, :3]
+    offset = tracks.position[rows] - centres[:, None]  # [V, M, 3]
+    heading = tracks.yaw[rows] - np.arctan2(offset[..., 1], offset[..., 0])
+    distance = np.linalg.norm(offset, axis=-1)
+    known = np.isfinite(tracks.color[rows, 0])
+    color = np.where(known[:, None], np.nan_to_num(tracks.color[rows]), 0.0)
+    table[:, rows, :, tracks.class_ids[rows]] = 255
+    table[:, rows, :, _HEADING - _CLASS] = np.round(127.5 + 127.5 * np.sin(heading))[..., None]
+    table[:, rows, :, _HEADING - _CLASS + 1] = np.round(127.5 + 127.5 * np.cos(heading))[..., None]
+    table[:, rows, :, _DEPTH - _CLASS] = _quantised_depth(distance)[..., None]
+    table[:, rows, :, _COLOR - _CLASS : _COLOR - _CLASS + 3] = np.round(255.0 * color)[:, None, :]
+    table[:, rows, :, _COLOR - _CLASS + 3] = np.where(known, 255, 0)[:, None]
+    table[..., _FACE - _CLASS] = FACE_CODE
+    return table
+
+
+def _quantised_depth(distance: NDArray) -> NDArray[np.uint8]:
+    return np.round(255.0 * np.minimum(INVERSE_DEPTH_SCALE / np.maximum(distance, 1e-3), 1.0)).astype(np.uint8)
+
+
+def _object_pixels(cover: BoxCover) -> NDArray[np.int32]:
+    """Size [px] of the visible part of the object under every layout pixel [V, h, w]; 0 on background."""
+    views = cover.index.shape[0]
+    row = cover.row.reshape(views, -1)
+    tracks = int(row.max(initial=-1)) + 2
+    flat = row + 1 + tracks * np.arange(views)[:, None]
+    counts = np.bincount(flat.reshape(-1), minlength=views * tracks).astype(np.int32)
+    counts.reshape(views, tracks)[:, 0] = 0
+    return counts[flat].reshape(cover.index.shape)
+
+
+def _previous_surface(now: Scene, before: Scene, cover: BoxCover, spec: ConditionSpec) -> NDArray[np.float32]:
+    """Surface points [V, h, w, 3] of the layout (ground and boxes) in the previous ego frame; NaN where it says nothing."""
+    view = _ground_view(now.rig, spec.warp_size)
+    motion = relative_motion(now.ego.pose, before.ego.pose)
+    points = view.ground_points @ motion[:3, :3].T + motion[:3, 3]
+    step = (spec.layout_size[0] // spec.warp_size[0], spec.layout_size[1] // spec.warp_size[1])
+    index = cover.index[:, step[0] // 2 :: step[0], step[1] // 2 :: step[1]]
+    pixels = np.flatnonzero(index.reshape(-1) >= 0)
+    if pixels.size:
+        face = index.reshape(-1)[pixels]
+        camera = pixels // (spec.warp_size[0] * spec.warp_size[1])
+        rays = view.rays.reshape(-1, 3)[pixels] @ now.ego.pose[:3, :3].T
+        centres = transform_points(now.ego.pose, view.centres)[camera]
+        seen = surface_points(cover, now.tracks, rays, centres, face)
+        seen = previous_points(seen, face // 5, now.tracks, before.tracks, now.timestamp - before.timestamp)
+        points.reshape(-1, 3)[pixels] = transform_points(invert_pose(before.ego.pose), seen)
+    return points.astype(np.float32)
+
+
+def _box_sequence(scene: Scene) -> dict[str, NDArray]:
+    """The nearest MAX_BOXES tracks within range as corners in the ego frame, class and track id, with a mask."""
+    tracks = scene.tracks
+    distance = np.linalg.norm(tracks.position[:, :2] - scene.ego.xy, axis=-1)
+    rows = np.argsort(distance, kind="stable")[:MAX_BOXES]
+    rows = rows[distance[rows] < BOX_SEQUENCE_RANGE]
+    chosen = tracks.take(rows)
+    corners = np.zeros((MAX_BOXES, 8, 3), np.float32)
+    corners[: len(rows)] = transform_points(
+        invert_pose(scene.ego.pose), box_corners(chosen.position, chosen.size, wrap_angle(chosen.yaw))
+    )
+    classes, ids = np.zeros(MAX_BOXES, np.int64), np.full(MAX_BOXES, -1, np.int64)
+    classes[: len(rows)], ids[: len(rows)] = chosen.class_ids, chosen.ids
+    return {"box_corners": corners, "box_class": classes, "box_track": ids, "box_mask": np.arange(MAX_BOXES) < len(rows)}
