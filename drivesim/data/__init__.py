@@ -1,0 +1,1 @@
+"""Recorded drives: data sets read into the vocabulary of `drivesim.scene`."""
