@@ -1,0 +1,138 @@
+"""One node of the network as a piece of town: the surface where roads meet and the connectors that cross it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import shapely
+
+from drivesim.town.curves import Curve, turn
+from drivesim.town.elements import Element, Lane
+from drivesim.town.ids import connector_id, entry_id, lane_id
+from drivesim.town.network import KERB_TANGENT, Arm, Edge, Junction, Network, Node
+from drivesim.town.roundabouts import make_roundabout
+
+_KERB_CAP = KERB_TANGENT + 2.0  # [m] longest tangent of a kerb's corner
+_WALKWAY_CAP = 4.0
+_STRAIGHT = math.radians(40.0)
+
+
+def entering_lanes(network: Network, edge: Edge, node: Node) -> list[tuple[int, ...]]:
+    """For every lane of an edge that arrives at a node: the ids of the connectors it leads to."""
+    junction = network.junction(node)
+    entry = junction.arms[junction.index_of(edge)]
+    count = entry.profile.lanes[entry.left_side]
+    if junction.kind == "roundabout":
+        return [(entry_id(node, entry, lane),) for lane in range(count)]
+    moves = movements(junction, entry)
+    return [
+        tuple(connector_id(node, entry, lane, leaving, target) for source, leaving, target in moves if source == lane)
+        for lane in range(count)
+    ]
+
+
+def movements(junction: Junction, entry: Arm) -> list[tuple[int, Arm, int]]:
+    """Permitted (lane, leaving arm, target lane) of someone who arrives on an arm; lane 0 innermost."""
+    count = entry.profile.lanes[entry.left_side]
+    ways = {_turn_kind(entry, leaving): leaving for leaving in junction.arms if leaving is not entry}
+    moves = []
+    if "straight" in ways or junction.kind == "bend":
+        through = ways.get("straight") or next(iter(ways.values()))
+        width = through.profile.lanes[through.right_side]
+        moves += [(lane, through, min(lane, width - 1)) for lane in range(count)]
+        if junction.kind == "bend":
+            return moves
+    both = len({"left", "right"} & set(ways)) == 2 and "straight" not in ways
+    lefts = range(math.ceil(count / 2)) if both else range(1)
+    rights = range(count // 2, count) if both else range(count - 1, count)
+    if "left" in ways:
+        width = ways["left"].profile.lanes[ways["left"].right_side]
+        moves += [(lane, ways["left"], min(lane, width - 1)) for lane in lefts]
+    if "right" in ways:
+        width = ways["right"].profile.lanes[ways["right"].right_side]
+        moves += [(lane, ways["right"], max(width - (count - lane), 0)) for lane in rights]
+    return moves
+
+
+def _turn_kind(entry: Arm, leaving: Arm) -> str:
+    return {1: "right", 2: "straight", 3: "left"}[(leaving.slot - entry.slot) % 4]
+
+
+def make_junction(network: Network, node: Node) -> Element:
+    """The piece of town of one node."""
+    junction = network.junction(node)
+    if junction.kind == "roundabout":
+        return make_roundabout(junction, network.seed)
+    element = Element()
+    kerbs, outers = [], []
+    for index in range(len(junction.arms)):
+        kerb, outer = _corner(junction, index)
+        kerbs.append(kerb[:, :2])
+        outers.append(outer[:, :2])
+        element.layers["walkway"].append(shapely.Polygon(np.concatenate([kerbs[-1], outers[-1][::-1]])))
+    element.layers["drivable_area"].append(shapely.Polygon(np.concatenate(kerbs)))
+    element.outline = shapely.Polygon(np.concatenate(outers))
+    element.lanes = [lane for entry in junction.arms for lane in _connectors(network, junction, entry)]
+    return element
+
+
+def _corner(junction: Junction, index: int) -> tuple[Curve, Curve]:
+    """Kerb and outer edge of the walkway from an arm's left side to the right side of the next arm counter-clockwise."""
+    arm, following = junction.arms[index], (index + 1) % len(junction.arms)
+    other = junction.arms[following]
+    free = junction.kind == "bend"
+    curves = []
+    for measure, cap in (("kerb", _KERB_CAP), ("outer", _WALKWAY_CAP)):
+        start = junction.side_pose(index, getattr(arm.profile, measure)(arm.left_side))
+        start[2] += math.pi
+        end = junction.side_pose(following, -getattr(other.profile, measure)(other.right_side))
+        curves.append(turn(start, end, math.inf if free else cap))
+    return curves[0], curves[1]
+
+
+def _connectors(network: Network, junction: Junction, entry: Arm) -> list[Lane]:
+    lanes = []
+    for lane, leaving, target in movements(junction, entry):
+        curve = _connector_curve(junction, entry, lane, leaving, target)
+        lanes.append(
+            Lane(
+                id=connector_id(junction.node, entry, lane, leaving, target),
+                curve=curve,
+                width=min(entry.profile.lane_width, leaving.profile.lane_width),
+                speed_limit=_turn_speed(curve, min(entry.profile.speed_limit, leaving.profile.speed_limit)),
+                successors=(lane_id(leaving.edge, leaving.right_side, target),),
+                in_junction=junction.kind != "bend",
+                priority=_priority(junction, entry, _turn_kind(entry, leaving)),
+            )
+        )
+    return lanes
+
+
+def _connector_curve(junction: Junction, entry: Arm, lane: int, leaving: Arm, target: int) -> Curve:
+    """Path across the junction; turns start and end inside the mouths, never in the throats."""
+    start = junction.lane_pose(entry, lane, arriving=True)
+    end = junction.lane_pose(leaving, target, arriving=False)
+    kind = _turn_kind(entry, leaving)
+    if kind == "straight" or junction.kind == "bend":
+        return turn(start, end)
+    if kind == "right":
+        return turn(start, end, _KERB_CAP + 1.5)
+    reach = min(junction.mouths[junction.index_of(arm.edge)] for arm in (entry, leaving))
+    return turn(start, end, reach)
+
+
+def _turn_speed(curve: Curve, limit: float) -> float:
+    """Speed [m/s] that keeps lateral acceleration below 2.5 m/s^2, at most the limit."""
+    step = np.hypot(*np.diff(curve[:, :2], axis=0).T)
+    curvature = float(np.max(np.abs(np.diff(curve[:, 2])) / np.maximum(step, 1e-6)))
+    return min(limit, max(4.0, math.sqrt(2.5 / max(curvature, 1e-6))))
+
+
+def _priority(junction: Junction, entry: Arm, kind: str) -> int:
+    """Right of way: main road, then the through road of a T, then one axis; straight before right before left."""
+    slots = {arm.slot for arm in junction.arms}
+    stem = (entry.slot + 2) % 4 not in slots
+    axis = entry.slot % 2 == (junction.node[0] + junction.node[1]) % 2
+    rank = 4 * entry.profile.rank + 2 * (not stem) + axis
+    return 3 * rank + {"straight": 2, "right": 1, "left": 0}[kind]

@@ -1,0 +1,129 @@
+"""A node as a roundabout: one lane around an island, counter-clockwise; who is on the ring has right of way."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from drivesim.town.curves import Curve, bezier, direction, reverse, turn
+from drivesim.town.elements import Element, Lane
+from drivesim.town.hashing import generator
+from drivesim.town.ids import entry_id, exit_id, lane_id, ring_id
+from drivesim.town.network import RING_HALF_WIDTH, RING_RADIUS, Arm, Junction
+
+_SPREAD = math.radians(38.0)  # between an arm's middle and where its lanes join and leave the ring
+_KERB_SPREAD = math.radians(42.0)
+_RING_SPEED, _RAMP_SPEED = 5.5, 6.5  # [m/s]
+_RING_PRIORITY, _ENTRY_PRIORITY = 20, 0
+
+
+def make_roundabout(junction: Junction, seed: int) -> Element:
+    """The piece of town of a node with a roundabout."""
+    element = Element()
+    shell = shapely.Polygon(_boundary(junction, "kerb", RING_RADIUS + RING_HALF_WIDTH))
+    walkway = min(arm.profile.walkway for arm in junction.arms)
+    outline = shapely.Polygon(_boundary(junction, "outer", RING_RADIUS + RING_HALF_WIDTH + walkway))
+    island = shapely.Point(junction.position).buffer(RING_RADIUS - RING_HALF_WIDTH, 12)
+    element.outline = shapely.union(outline, shell)
+    element.layers["drivable_area"].append(shapely.difference(shell, island))
+    element.layers["walkway"] += list(shapely.get_parts(shapely.difference(element.outline, shell)))
+    element.lanes = [lane for index in range(len(junction.arms)) for lane in _arm_lanes(junction, index)]
+    element.trees = _island_trees(junction, generator(seed, 30, *junction.node))
+    return element
+
+
+def _circle_pose(junction: Junction, angle: float, radius: float = RING_RADIUS) -> Curve:
+    """Pose [3] on a circle around the middle, driving counter-clockwise."""
+    return np.append(junction.position + radius * direction(angle), angle + 0.5 * math.pi)
+
+
+def _boundary(junction: Junction, measure: str, radius: float) -> NDArray[np.float64]:
+    """Ring [K, 2] around the roundabout and its mouths: at the kerb or at the walkway's far edge."""
+    pieces = []
+    for index, arm in enumerate(junction.arms):
+        following = (index + 1) % len(junction.arms)
+        other, gap = junction.arms[following], junction.gap(index)
+        spread = min(_KERB_SPREAD, 0.5 * gap - 0.02)
+        start = junction.side_pose(index, getattr(arm.profile, measure)(arm.left_side))
+        end = junction.side_pose(following, -getattr(other.profile, measure)(other.right_side))
+        start[2] += math.pi
+        first, last = arm.angle + spread, arm.angle + gap - spread
+        arc = [_circle_pose(junction, angle, radius) for angle in np.linspace(first, last, max(2, int((last - first) * 6)))]
+        pieces += [turn(start, arc[0])[:, :2], np.array(arc)[1:-1, :2], turn(arc[-1], end)[:, :2]]
+    return np.concatenate(pieces)
+
+
+def _spread(junction: Junction, index: int) -> float:
+    """Angle [rad] between an arm and where it meets the ring; leaves room for the neighbours."""
+    count = len(junction.arms)
+    return min(_SPREAD, 0.5 * junction.gap(index) - 0.07, 0.5 * junction.gap((index - 1) % count) - 0.07)
+
+
+def _arm_lanes(junction: Junction, index: int) -> list[Lane]:
+    """Ring lanes past an arm and onward to the next, and the ramps of the arm."""
+    arm, following = junction.arms[index], (index + 1) % len(junction.arms)
+    node, spread, other = junction.node, _spread(junction, index), junction.arms[following]
+    leaving = [exit_id(node, other, lane) for lane in range(other.profile.lanes[other.right_side])]
+    joined = arm.angle + spread
+    lanes = [
+        _lane(ring_id(node, arm, False), _arc(junction, arm.angle - spread, joined), [ring_id(node, arm, True)], True),
+        _lane(
+            ring_id(node, arm, True),
+            _arc(junction, joined, arm.angle + junction.gap(index) - _spread(junction, following)),
+            [ring_id(node, other, False), *leaving],
+            True,
+        ),
+    ]
+    for lane in range(arm.profile.lanes[arm.left_side]):
+        ramp = _ramp(junction.lane_pose(arm, lane, arriving=True), _circle_pose(junction, joined))
+        lanes.append(_lane(entry_id(node, arm, lane), ramp, [ring_id(node, arm, True)], False))
+    for lane in range(arm.profile.lanes[arm.right_side]):
+        ramp = _exit_ramp(junction, arm, lane, arm.angle - spread)
+        lanes.append(_lane(exit_id(node, arm, lane), ramp, [lane_id(arm.edge, arm.right_side, lane)], True))
+    return lanes
+
+
+def _lane(identity: int, curve: Curve, successors: list[int], on_ring: bool) -> Lane:
+    return Lane(
+        id=identity,
+        curve=curve,
+        width=3.6,
+        speed_limit=_RING_SPEED if on_ring else _RAMP_SPEED,
+        successors=tuple(successors),
+        in_junction=True,
+        priority=_RING_PRIORITY if on_ring else _ENTRY_PRIORITY,
+    )
+
+
+def _arc(junction: Junction, start: float, end: float) -> Curve:
+    count = max(3, math.ceil((end - start) * RING_RADIUS / 2.0) + 1)
+    return np.array([_circle_pose(junction, angle) for angle in np.linspace(start, end, count)])
+
+
+def _ramp(start: Curve, end: Curve) -> Curve:
+    """From an arriving lane onto the ring, tangentially; a cubic where the lane already points past the circle."""
+    curve = turn(start, end)
+    step = np.hypot(*np.diff(curve[:, :2], axis=0).T)
+    sharpest = np.max(np.abs(np.diff(curve[:, 2])) / np.maximum(step, 1e-6))
+    return curve if sharpest < 1.0 / 8.0 else bezier(start, end, 0.45, int(step.sum() / 2.0) + 2)
+
+
+def _exit_ramp(junction: Junction, arm: Arm, lane: int, angle: float) -> Curve:
+    """From the ring to a leaving lane: an entry ramp driven backwards."""
+    lane_start, ring = junction.lane_pose(arm, lane, arriving=False), _circle_pose(junction, angle)
+    lane_start[2] += math.pi
+    ring[2] += math.pi
+    return reverse(_ramp(lane_start, ring))
+
+
+def _island_trees(junction: Junction, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A few small trees on the island: rows of `elements.TREE_COLUMNS`."""
+    count = int(rng.integers(0, 5))
+    radius = rng.uniform(1.0, RING_RADIUS - RING_HALF_WIDTH - 3.0, count)
+    angle = rng.uniform(0.0, 2 * math.pi) + 2 * math.pi * np.arange(count) / max(count, 1)
+    xy = junction.position + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    size = rng.uniform((2.0, 1.2, 1.8), (2.6, 2.0, 3.0), (count, 3))
+    return np.concatenate([xy, size, rng.uniform((0.1, 0.3, 0.06), (0.25, 0.5, 0.16), (count, 3))], axis=1)

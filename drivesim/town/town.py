@@ -1,0 +1,117 @@
+"""The endless town: windows of map, statics and standing objects around any place, the same whoever asks when."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.scene import HdMap, Statics, Tags, Tracks
+from drivesim.town.blocks import block_edges, block_nodes, make_block
+from drivesim.town.elements import Element, hd_map, parked_tracks, statics
+from drivesim.town.hashing import mix, unit
+from drivesim.town.junctions import make_junction
+from drivesim.town.network import SPACING, Edge, Network, Node, end_node, incident_edges
+from drivesim.town.roads import make_road
+
+_REACH = 2  # [cells] beyond the central one
+_RIM = 30.0  # [m] from the outermost nodes inward where the map may be incomplete
+Value = TypeVar("Value")
+
+_ELEMENT_CACHE, _WINDOW_CACHE = 1200, 6
+_LOOKS = (
+    (0.35, Tags("sunny", "day")), (0.55, Tags("overcast", "day")), (0.72, Tags("sunny", "dusk")), (0.85, Tags("sunny", "night")),
+    (1.0, Tags("rain", "day")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TownWindow:
+    """Everything that stands still around one lattice cell."""
+
+    map: HdMap
+    statics: Statics
+    parked: Tracks
+    cell: Node
+
+
+class Town:
+    """Endless town of a seed. Seeds from 900,000 upward are for evaluation only."""
+
+    def __init__(self, seed: int) -> None:
+        if seed < 0:
+            raise ValueError(f"Town: found seed {seed}, accepted an integer >= 0")
+        self.seed = int(seed)
+        self.network = Network(self.seed)
+        self._elements: OrderedDict[Hashable, Element] = OrderedDict()
+        self._windows: OrderedDict[Node, TownWindow] = OrderedDict()
+
+    @property
+    def tags(self) -> Tags:
+        """Weather and time of day of this town."""
+        draw = unit(self.seed, 50)
+        return next(tags for share, tags in _LOOKS if draw < share)
+
+    @staticmethod
+    def cell(xy: NDArray[np.float64]) -> Node:
+        """Lattice cell that a place [2] [m] lies in."""
+        return math.floor(xy[0] / SPACING), math.floor(xy[1] / SPACING)
+
+    def window(self, xy: NDArray[np.float64]) -> TownWindow:
+        """Town around the cell of a place [2] [m]; the same object while it stays among the last few asked for."""
+        cell = self.cell(xy)
+        return _cached(self._windows, _WINDOW_CACHE, cell, lambda: self._make_window(cell))
+
+    def start(self, rng: np.random.Generator) -> tuple[int, float]:
+        """Lane id and distance along it [m] of a start pose on a road of the origin cell."""
+        graph = self.window(np.array([0.5 * SPACING, 0.5 * SPACING])).map.lane_graph
+        middles = np.array([graph.centre_line(lane)[len(graph.centre_line(lane)) // 2, :2] for lane in range(len(graph))])
+        distance = np.abs(middles / SPACING - 0.5).max(axis=1)
+        rows = np.flatnonzero(~graph.in_junction & (graph.length > 15.0) & (distance < 0.7))
+        lane = int(rows[rng.integers(len(rows))])
+        return int(graph.ids[lane]), float(rng.uniform(0.2, 0.6) * graph.length[lane])
+
+    def _make_window(self, cell: Node) -> TownWindow:
+        i0, j0 = cell[0] - _REACH, cell[1] - _REACH
+        side = 2 * _REACH + 2
+        nodes = [(i0 + i, j0 + j) for j in range(side) for i in range(side)]
+        edges = dict.fromkeys(edge for node in nodes for edge in incident_edges(node) if self.network.exists(edge))
+        elements = [self._node(node) for node in nodes] + [self._edge(edge) for edge in edges]
+        elements += [self._block((i0 + i, j0 + j)) for j in range(side - 1) for i in range(side - 1)]
+        bounds = (
+            i0 * SPACING + _RIM, j0 * SPACING + _RIM, (i0 + side - 1) * SPACING - _RIM, (j0 + side - 1) * SPACING - _RIM,
+        )  # fmt: skip
+        look = mix(self.seed, 51) & 0x7FFFFFFF
+        return TownWindow(hd_map(elements, bounds), statics(elements, look), parked_tracks(elements), cell)
+
+    def _node(self, node: Node) -> Element:
+        return self._element(("node", node), lambda: make_junction(self.network, node))
+
+    def _edge(self, edge: Edge) -> Element:
+        return self._element(("edge", edge), lambda: make_road(self.network, edge))
+
+    def _block(self, cell: Node) -> Element:
+        return self._element(("block", cell), lambda: make_block(self.network, cell, self._outlines(cell)))
+
+    def _outlines(self, cell: Node) -> list:
+        around = [self._node(node) for node in block_nodes(cell)]
+        around += [self._edge(edge) for edge, _ in block_edges(cell) if self.network.exists(edge)]
+        return [element.outline for element in around]
+
+    def _element(self, key: Hashable, make: Callable[[], Element]) -> Element:
+        return _cached(self._elements, _ELEMENT_CACHE, key, make)
+
+
+def _cached(cache: OrderedDict[Hashable, Value], limit: int, key: Hashable, make: Callable[[], Value]) -> Value:
+    """Value of a key, made when missing; the least recently used one goes when the cache is full."""
+    if key not in cache:
+        cache[key] = make()
+        if len(cache) > limit:
+            cache.popitem(last=False)
+    cache.move_to_end(key)
+    return cache[key]
