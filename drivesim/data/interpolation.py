@@ -1,8 +1,8 @@
 """Boxes and ego poses between their annotated instants.
 
-nuScenes annotates boxes at 2 Hz and gives an ego pose for every sensor reading. Everything here interpolates at the real
-time asked for: box centres linearly and headings along the shorter arc (exact for constant velocity and constant yaw
-rate), ego poses linearly and by slerp.
+nuScenes annotates boxes at 2 Hz and gives an ego pose for every sensor reading. Everything here interpolates at the
+real time asked for: box centres linearly and headings along the shorter arc (exact for constant velocity and constant
+yaw rate), ego poses linearly and by slerp.
 
 A box that is annotated at only one end of an interval is moved with its own velocity and exists in that half of the
 interval that touches its annotation. Whatever is not annotated at the very instant is flagged in `Tracks.interpolated`.

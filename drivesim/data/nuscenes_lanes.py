@@ -107,7 +107,7 @@ def _offsets(counts: list[int]) -> NDArray[np.int64]:
 
 
 def neighbours(points: NDArray, offsets: NDArray, connector: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Left and right neighbours [L] of same direction, -1 where none; beside the middle of every lane, connectors none."""
+    """Left and right neighbours [L] of the same direction beside the middle of every lane; -1 where none."""
     lanes = len(offsets) - 1
     left, right = np.full(lanes, -1, np.int64), np.full(lanes, -1, np.int64)
     owner = np.repeat(np.arange(lanes), np.diff(offsets))

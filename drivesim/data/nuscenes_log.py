@@ -92,7 +92,8 @@ def _boxes(nusc: NuScenes, samples: list[dict], times: NDArray) -> BoxLog:
     """All annotations of the ten detection classes; other categories are left out."""
     from nuscenes.eval.detection.utils import category_to_detection_name
 
-    rows = [(key, nusc.get("sample_annotation", token)) for key, sample in enumerate(samples) for token in sample["anns"]]
+    tokens = [(key, token) for key, sample in enumerate(samples) for token in sample["anns"]]
+    rows = [(key, nusc.get("sample_annotation", token)) for key, token in tokens]
     rows = [(key, record) for key, record in rows if category_to_detection_name(record["category_name"])]
     instances = [nusc.getind("instance", record["instance_token"]) for _, record in rows]
     classes = [CLASS_ID[category_to_detection_name(record["category_name"])] for _, record in rows]
@@ -132,7 +133,7 @@ def camera_rig(nusc: NuScenes, records: list[dict]) -> CameraRig:
     """Calibration of one sample_data record per camera; all pictures must be of one size."""
     sizes = {(record["height"], record["width"]) for record in records}
     if len(sizes) != 1:
-        raise ValueError(f"sample_data, fields height and width: found {sorted(sizes)}, accepted one size for all cameras")
+        raise ValueError(f"sample_data, fields height and width: found {sorted(sizes)}, accepted one size for all")
     sensors = [nusc.get("calibrated_sensor", record["calibrated_sensor_token"]) for record in records]
     intrinsics = np.array([sensor["camera_intrinsic"] for sensor in sensors], np.float64)
     return CameraRig(tuple(record["channel"] for record in records), intrinsics, np.array([rigid(s) for s in sensors]),

@@ -45,7 +45,7 @@ class MapSheet:
         return self._windows[key]
 
     def cut(self, bounds: tuple[float, float, float, float]) -> HdMap:
-        """Map inside a rectangle (xmin, ymin, xmax, ymax) [m]: polygons and lines clipped, lanes that touch it whole."""
+        """Map inside a rectangle (xmin, ymin, xmax, ymax) [m]: areas and lines clipped, lanes that touch it whole."""
         area = shapely.box(*bounds)
         layers = {}
         for name, geometries in self._layers.items():

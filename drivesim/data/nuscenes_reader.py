@@ -66,8 +66,17 @@ class NuScenesReader:
             raise ValueError(f"time of {name}: found {time} s, accepted {first:.6f} to {last:.6f} s")
         vehicle = VehicleShape()
         ego = ego_at(drive.poses, time, vehicle)
-        return Scene(time, ego, tracks_at(drive.boxes, time), self.map_at(name, ego.xy), drive.rig, drive.tags,
-                     vehicle=vehicle, exposure_poses=_exposures(drive, time), description=drive.description)  # fmt: skip
+        return Scene(
+            timestamp=time,
+            ego=ego,
+            tracks=tracks_at(drive.boxes, time),
+            map=self.map_at(name, ego.xy),
+            rig=drive.rig,
+            tags=drive.tags,
+            vehicle=vehicle,
+            exposure_poses=_exposures(drive, time),
+            description=drive.description,
+        )
 
     def camera_scene(self, name: str, channel: str, sample_data_token: str) -> Scene:
         """The scene at the time stamp of one picture, with that camera alone in the rig."""
@@ -104,8 +113,8 @@ class NuScenesReader:
         if location not in self._sheets:
             self._sheets[location] = open_sheet(self.dataroot, location)
             if self._sheets[location] is None:
-                warnings.warn(f"{self.dataroot}: found no maps/expansion/{location}.json (the map expansion); scenes of "
-                              f"{location} come without a map", stacklevel=3)  # fmt: skip
+                warnings.warn(f"{self.dataroot}: found no maps/expansion/{location}.json (the map expansion); scenes "
+                              f"of {location} come without a map", stacklevel=3)  # fmt: skip
         sheet = self._sheets[location]
         return sheet.window(xy, self.map_radius) if sheet else None
 

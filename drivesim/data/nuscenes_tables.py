@@ -1,4 +1,4 @@
-"""Opening nuScenes tables through the official devkit, with errors that name the file, what was found and what is accepted.
+"""Opening nuScenes tables through the official devkit, with errors that name the file, the found and the accepted.
 
 The devkit stops with bare assertions and key errors. The files are looked at before it opens them; when it still fails,
 every table is gone through for the row that is to blame.
@@ -73,7 +73,8 @@ def _check_masks(dataroot: Path, path: Path) -> None:
 def _check_table(path: Path, rows: object) -> None:
     """Raise ValueError if a table is no list of records with the fields the devkit reads."""
     if not isinstance(rows, list) or (not rows and path.stem not in ("instance", "sample_annotation")):
-        raise ValueError(f"{path}: found {'no rows' if rows == [] else type(rows).__name__}, accepted a list of records")
+        found = "no rows" if rows == [] else type(rows).__name__
+        raise ValueError(f"{path}: found {found}, accepted a list of records")
     for index, record in enumerate(rows):
         accepted = list(TABLES[path.stem])
         if not isinstance(record, dict):
