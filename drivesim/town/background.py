@@ -1,0 +1,86 @@
+"""What is computed once per map and surroundings: ground texture, scenery mesh and its ray tree, shadows, lamp light."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
+from numpy.typing import NDArray
+
+from drivesim.scene import HdMap, Scene, Statics
+from drivesim.town.ground import GroundTexture
+from drivesim.town.mesh import Mesh
+from drivesim.town.overlays import lamp_pyramid, shadow_pyramid
+from drivesim.town.pyramid import Pyramid
+from drivesim.town.scenery import Scenery, scenery_of
+
+CACHE_SIZE = 6  # backgrounds that are kept, about 60 MB each for a window of 450 m
+
+
+def ray_tree(mesh: Mesh) -> EmbreeScene:
+    """Embree scene of one mesh; hits name its faces."""
+    tree = EmbreeScene()
+    if len(mesh.faces):
+        TriangleMesh(tree, np.ascontiguousarray(mesh.vertices), np.ascontiguousarray(mesh.faces))
+    return tree
+
+
+@dataclass
+class Background:
+    """Derived data of one map with its surroundings; coordinates are relative to `centre`."""
+
+    centre: NDArray[np.float64]  # [3] [m], so that single precision suffices for rays
+    corner: NDArray[np.float32]  # [2] lower corner of the map relative to `centre`
+    ground: GroundTexture
+    scenery: Scenery
+    normals: NDArray[np.float32]  # [F, 3] of the scenery
+    tree: EmbreeScene
+    hd_map: HdMap = field(repr=False)
+    statics: Statics = field(repr=False)
+    _overlays: dict[object, Pyramid] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, hd_map: HdMap, statics: Statics) -> Background:
+        """Build everything that does not depend on the light."""
+        x0, y0, x1, y1 = hd_map.bounds
+        centre = np.array([0.5 * (x0 + x1), 0.5 * (y0 + y1), 0.0])
+        scenery = scenery_of(statics, centre[:2])
+        corner = (np.array([x0, y0]) - centre[:2]).astype(np.float32)
+        return cls(centre, corner, GroundTexture.of_map(hd_map), scenery, scenery.mesh.normals(), ray_tree(scenery.mesh), hd_map, statics)
+
+    def shadows(self, sun: NDArray[np.float32]) -> Pyramid:
+        """Shadows of the scenery on the ground for a direction towards the sun [3]; the last direction is kept."""
+        key = ("shadow", tuple(sun.tolist()))
+        if key not in self._overlays:
+            for old in [name for name in self._overlays if name != "lamp"]:
+                del self._overlays[old]
+            self._overlays[key] = shadow_pyramid(self.statics, self.hd_map.bounds, sun)
+        return self._overlays[key]
+
+    def lamplight(self) -> Pyramid:
+        """Light of the street lamps on the ground."""
+        if "lamp" not in self._overlays:
+            self._overlays["lamp"] = lamp_pyramid(self.statics, self.hd_map.bounds)
+        return self._overlays["lamp"]
+
+
+_cache: OrderedDict[tuple[int, int], Background] = OrderedDict()
+
+
+def background_of(scene: Scene) -> Background:
+    """The background of a scene, built once per pair of map and statics objects. Raises ValueError where one is missing."""
+    if scene.map is None or scene.statics is None:
+        missing = "map" if scene.map is None else "statics"
+        raise ValueError(f"Scene.{missing}: found None, accepted a {'HdMap' if missing == 'map' else 'Statics'}; "
+                         "ray casting needs the map and the surroundings of a town")  # fmt: skip
+    key = (id(scene.map), id(scene.statics))
+    if key in _cache:
+        _cache.move_to_end(key)
+        return _cache[key]
+    _cache[key] = background = Background.of(scene.map, scene.statics)  # holds both objects, so their ids stay taken
+    while len(_cache) > CACHE_SIZE:
+        _cache.popitem(last=False)
+    return background

@@ -1,0 +1,76 @@
+"""Light, sky and air for every weather and time of day. Colours are RGB in 0..1 of the finished picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.scene import Tags
+
+Color = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a scene is lit."""
+
+    sun: Color  # light of the sun on a surface that faces it
+    sky: Color  # light of the sky on a surface that faces up
+    bounce: Color  # light from below on a surface that faces down
+    horizon: Color
+    zenith: Color
+    haze: float  # share of the light that the air swallows per metre [1/m]
+    sun_elevation: float  # [deg]
+    shadows: bool = False
+    glow: float = 0.0  # brightness of the sky around the sun
+    lights: float = 0.0  # brightness of lamps, head and tail lights
+    lit_windows: float = 0.0  # share of windows with light behind them
+    wetness: float = 0.0
+
+
+LOOKS: dict[tuple[str, str], Look] = {
+    ("sunny", "day"): Look((0.62, 0.58, 0.50), (0.50, 0.55, 0.62), (0.42, 0.41, 0.38), (0.76, 0.85, 0.94), (0.34, 0.55, 0.86), 0.0012,
+                           46.0, shadows=True, glow=0.25),
+    ("overcast", "day"): Look((0.14, 0.14, 0.14), (0.80, 0.81, 0.83), (0.46, 0.46, 0.45), (0.80, 0.82, 0.84), (0.66, 0.69, 0.73), 0.0025, 60.0),
+    ("rain", "day"): Look((0.08, 0.08, 0.08), (0.66, 0.69, 0.73), (0.38, 0.39, 0.40), (0.64, 0.67, 0.71), (0.50, 0.54, 0.59), 0.0060, 60.0,
+                          lights=0.5, lit_windows=0.12, wetness=1.0),
+    ("sunny", "dusk"): Look((0.62, 0.38, 0.20), (0.44, 0.40, 0.46), (0.32, 0.28, 0.26), (0.96, 0.70, 0.48), (0.34, 0.40, 0.62), 0.0020,
+                            13.0, shadows=True, glow=0.55, lights=0.7, lit_windows=0.25),
+    ("overcast", "dusk"): Look((0.08, 0.07, 0.06), (0.46, 0.43, 0.47), (0.27, 0.25, 0.26), (0.62, 0.54, 0.54), (0.38, 0.38, 0.46), 0.0035, 40.0,
+                               lights=0.8, lit_windows=0.35),
+    ("rain", "dusk"): Look((0.05, 0.05, 0.05), (0.38, 0.38, 0.43), (0.23, 0.22, 0.24), (0.46, 0.43, 0.47), (0.28, 0.29, 0.36), 0.0065, 40.0,
+                           lights=0.9, lit_windows=0.40, wetness=1.0),
+    ("sunny", "night"): Look((0.05, 0.06, 0.09), (0.16, 0.17, 0.24), (0.09, 0.09, 0.11), (0.12, 0.13, 0.22), (0.03, 0.04, 0.10), 0.0020, 50.0,
+                             lights=1.0, lit_windows=0.34),
+    ("overcast", "night"): Look((0.02, 0.02, 0.03), (0.16, 0.16, 0.19), (0.09, 0.09, 0.10), (0.15, 0.14, 0.17), (0.08, 0.08, 0.11), 0.0035, 60.0,
+                                lights=1.0, lit_windows=0.34),
+    ("rain", "night"): Look((0.02, 0.02, 0.02), (0.14, 0.15, 0.18), (0.08, 0.08, 0.09), (0.13, 0.13, 0.16), (0.07, 0.07, 0.10), 0.0070, 60.0,
+                            lights=1.0, lit_windows=0.36, wetness=1.0),
+}  # fmt: skip
+
+
+def look_of(tags: Tags) -> Look:
+    """The look of a weather and time of day."""
+    return LOOKS[tags.weather, tags.time_of_day]
+
+
+def sun_direction(look: Look, seed: int) -> NDArray[np.float32]:
+    """Unit vector [3] towards the sun (or moon): height by the look, azimuth by the seed of the town."""
+    azimuth = 2.0 * np.pi * ((seed * 2654435761) % 4096) / 4096.0
+    elevation = np.radians(look.sun_elevation)
+    direction = (np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation))
+    return np.array(direction, np.float32)
+
+
+def sky_color(look: Look, direction: NDArray[np.float32], sun: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colour [N, 3] of the sky in unit directions [N, 3]."""
+    height = np.sqrt(np.clip(direction[:, 2], 0.0, 1.0))[:, None]
+    horizon, zenith = np.array(look.horizon, np.float32), np.array(look.zenith, np.float32)
+    color = horizon + np.minimum(1.25 * height, 1.0) * (zenith - horizon)
+    if look.glow > 0.0:
+        near = np.maximum(direction @ sun, 0.0)
+        glow = np.float32(look.glow) * near**16 + np.float32(0.5 * look.glow) * near**3
+        color += glow[:, None] * np.array(look.sun, np.float32)
+    return color
