@@ -28,7 +28,7 @@ class NuScenesReader:
     data set without map expansion gives scenes without a map and says so once.
     """
 
-    def __init__(self, dataroot: str | Path, version: str = "v1.0-mini", map_radius: float = 150.0) -> None:
+    def __init__(self, dataroot: str | Path, version: str = "v1.0-mini", map_radius: float = 100.0) -> None:
         self.dataroot = Path(dataroot)
         self.version = version
         self.map_radius = map_radius
