@@ -1,14 +1,14 @@
 """What a drive saw of its town's map, and where on the nuScenes map sheets it is laid.
 
-The official `NuScenesMap` knows four location names and the canvas sizes that go with them. Every drive gets a rectangle
-on one of these canvases: the ground within `MARGIN` of its path, the same town twice if two drives went there.
+The official `NuScenesMap` knows four location names and the canvas sizes that go with them. Every drive gets a
+rectangle on one of these canvases: the ground within `MARGIN` of its path.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import shapely
@@ -66,17 +66,22 @@ class SeenMap:
             if number in self.lanes:
                 self.lanes[number].successors |= following
             else:
-                self.lanes[number] = SeenLane(graph.centre_line(row), float(graph.width[row]), float(graph.speed_limit[row]),
-                                              int(graph.priority[row]), bool(graph.in_junction[row]), following)  # fmt: skip
+                self.lanes[number] = SeenLane(
+                    line=graph.centre_line(row),
+                    width=float(graph.width[row]),
+                    speed_limit=float(graph.speed_limit[row]),
+                    priority=int(graph.priority[row]),
+                    connector=bool(graph.in_junction[row]),
+                    successors=following,
+                )
 
     def cropped(self, bounds: Bounds) -> CroppedMap:
         """The part inside a rectangle: shapes clipped, lanes cut off where they leave it."""
         area = shapely.box(*bounds)
         layers = {}
         for name, shapes in self.layers.items():
-            parts = shapely.get_parts(
-                shapely.get_parts(shapely.intersection(np.array(list(shapes.values()), dtype=object), area))
-            )
+            clipped = shapely.intersection(np.array(list(shapes.values()), dtype=object), area)
+            parts = shapely.get_parts(shapely.get_parts(clipped))
             wanted = 1 if name in LINE_CLASSES else 3
             layers[name] = list(parts[(shapely.get_type_id(parts) == wanted) & ~shapely.is_empty(parts)])
         lanes = {number: cut for number, lane in self.lanes.items() if (cut := _cut_lane(lane, bounds))}
@@ -106,9 +111,7 @@ def _cut_lane(lane: SeenLane, bounds: Bounds) -> SeenLane | None:
     if len(run) < 2:
         return None
     following = set(lane.successors) if run[-1] == len(lane.line) - 1 else set()
-    return SeenLane(
-        lane.line[run[0] : run[-1] + 1], lane.width, lane.speed_limit, lane.priority, lane.connector, following
-    )
+    return replace(lane, line=lane.line[run[0] : run[-1] + 1], successors=following)
 
 
 def bounds_around(path: NDArray[np.float64]) -> Bounds:
