@@ -1,0 +1,94 @@
+"""Map classes as one raster of bits: cheap answers to "what is the ground here?"."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from drivesim.scene import LINE_CLASSES, MAP_CLASSES, HdMap
+
+RESOLUTION = 0.25  # [m]
+LINE_WIDTH = 0.3  # [m] of dividers
+ROAD_CLASSES = ("drivable_area", "carpark_area")
+_SHIFT = 8  # fractional bits of cv2's coordinates
+
+
+def class_bits(*names: str) -> int:
+    """Mask in which the bits of the named map classes are set."""
+    return sum(1 << MAP_CLASSES.index(name) for name in names)
+
+
+_ROAD_BITS = class_bits(*ROAD_CLASSES)
+
+
+@dataclass(frozen=True, eq=False)
+class MapRaster:
+    """Bit k of `bits` [H, W] is class k of MAP_CLASSES; cell (row, column) covers `resolution` [m] from
+    origin + (column, row) * resolution on."""
+
+    bits: NDArray[np.uint8]
+    origin: NDArray[np.float64]  # [2] lower corner (x, y) [m]
+    resolution: float  # [m]
+
+    def bits_at(self, points: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Bits [...] under global points [..., 2]; 0 outside the map."""
+        cell = np.floor((points - self.origin) * (1.0 / self.resolution)).astype(np.int64)
+        column, row = cell[..., 0], cell[..., 1]
+        height, width = self.bits.shape
+        inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+        return self.bits.reshape(-1).take(np.where(inside, row * width + column, 0)) * inside
+
+    def on_road(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether global points [..., 2] lie on drivable or parking area."""
+        return (self.bits_at(points) & _ROAD_BITS) != 0
+
+
+_RASTERS: weakref.WeakKeyDictionary[HdMap, MapRaster] = weakref.WeakKeyDictionary()
+
+
+def map_raster(hd_map: HdMap) -> MapRaster:
+    """Raster of a map's bounds; drawn once per map object."""
+    raster = _RASTERS.get(hd_map)
+    if raster is None:
+        raster = _RASTERS[hd_map] = _draw(hd_map)
+    return raster
+
+
+def _draw(hd_map: HdMap) -> MapRaster:
+    origin = np.array(hd_map.bounds[:2], np.float64)
+    width, height = np.ceil((np.array(hd_map.bounds[2:]) - origin) / RESOLUTION).astype(int).tolist()
+    bits = np.zeros((height, width), np.uint8)
+    layer = np.zeros((height, width), np.uint8)
+    for index, name in enumerate(MAP_CLASSES):
+        parts = shapely.get_parts(list(hd_map.layers[name]))
+        if len(parts) == 0:
+            continue
+        layer[:] = 0
+        for part in parts:
+            _draw_part(layer, part, origin, 1 << index, name in LINE_CLASSES)
+        bits |= layer
+    return MapRaster(bits, origin, RESOLUTION)
+
+
+def _draw_part(layer: NDArray[np.uint8], part: shapely.Geometry, origin: NDArray[np.float64], bit: int, line: bool) -> None:
+    if part.is_empty:
+        return
+    if isinstance(part, shapely.Polygon):
+        rings = [_pixels(ring, origin) for ring in (part.exterior, *part.interiors)]
+    else:
+        rings = [_pixels(part, origin)]
+    if line:
+        cv2.polylines(layer, rings, False, bit, max(1, round(LINE_WIDTH / RESOLUTION)), cv2.LINE_8, _SHIFT)
+    else:
+        cv2.fillPoly(layer, rings, bit, cv2.LINE_8, _SHIFT)
+
+
+def _pixels(curve: shapely.Geometry, origin: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Fixed-point pixel positions [K, 2]; integers are cell centres to cv2."""
+    scaled = (shapely.get_coordinates(curve) - origin) * ((1 << _SHIFT) / RESOLUTION) - (1 << (_SHIFT - 1))
+    return np.rint(scaled).astype(np.int32)

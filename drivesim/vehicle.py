@@ -1,0 +1,156 @@
+"""The ego as a kinematic bicycle on its rear axle: one exact step, its inverse, and a tracker of trajectories."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.scene import EgoState, VehicleShape
+
+_STANDING = 1e-6  # [m] of travel below which the pose says nothing about the steering
+
+
+@dataclass(frozen=True)
+class VehicleLimits:
+    """What the vehicle can do. Commands beyond are cut."""
+
+    max_acceleration: float = 3.0  # [m/s^2]
+    max_braking: float = 8.0  # [m/s^2]
+    max_steering: float = 0.6  # front wheel angle [rad]
+    max_steering_rate: float = 0.9  # [rad/s]
+    max_speed: float = 30.0  # [m/s]
+    min_speed: float = 0.0  # [m/s], negative to allow reverse
+
+
+@dataclass(frozen=True)
+class KinematicBicycle:
+    """Rear axle on a circular arc: curvature tan(steering) / wheelbase, speed linear in time (Rajamani 2012, section 2.2).
+
+    Over one step acceleration and steering are constant, so pose and speed are integrated in closed form.
+    """
+
+    shape: VehicleShape = VehicleShape()
+    limits: VehicleLimits = VehicleLimits()
+
+    def step(self, ego: EgoState, acceleration: float, steering: float, dt: float) -> EgoState:
+        """The ego after `dt` [s] of acceleration [m/s^2] and front wheel angle [rad]; roll, pitch and z are dropped to those
+        of flat ground at the ego's z. Raises ValueError on a command that is not finite."""
+        if not (math.isfinite(acceleration) and math.isfinite(steering)):
+            raise ValueError(f"action: found acceleration {acceleration}, steering {steering}, accepted finite numbers")
+        limits = self.limits
+        steering = self.reachable_steering(ego.steering, steering, dt)
+        acceleration = min(max(acceleration, -limits.max_braking), limits.max_acceleration)
+        speed, travel = self._drive(ego.speed, acceleration, dt)
+        curvature = math.tan(steering) / self.shape.wheelbase
+        return EgoState(
+            _along_arc(ego.pose, travel, curvature),
+            speed=speed,
+            acceleration=(speed - ego.speed) / dt,
+            steering=steering,
+            yaw_rate=speed * curvature,
+        )
+
+    def reachable_steering(self, current: float, wanted: float, dt: float) -> float:
+        """Front wheel angle [rad] nearest to `wanted` that angle and rate limits allow after `dt` [s]."""
+        limits = self.limits
+        reach = limits.max_steering_rate * dt
+        wanted = min(max(wanted, current - reach), current + reach)
+        return min(max(wanted, -limits.max_steering), limits.max_steering)
+
+    def _drive(self, speed: float, acceleration: float, dt: float) -> tuple[float, float]:
+        """Speed [m/s] after and travel [m] during dt; acceleration ends where a speed limit is met."""
+        low, high = min(self.limits.min_speed, speed), max(self.limits.max_speed, speed)
+        end = speed + acceleration * dt
+        bound = min(max(end, low), high)
+        if bound == end:
+            return end, (speed + 0.5 * acceleration * dt) * dt
+        duration = (bound - speed) / acceleration
+        return bound, 0.5 * (speed + bound) * duration + bound * (dt - duration)
+
+    def inverse(self, before: EgoState, after: EgoState, dt: float) -> tuple[float, float]:
+        """Acceleration [m/s^2] and front wheel angle [rad] that `step` needs from `before` to `after`.
+
+        Exact for what `step` made; the speeds give the acceleration and the poses the steering. Where the vehicle stood, the
+        poses say nothing and `after.steering` is returned.
+        """
+        turn = _wrap(after.yaw - before.yaw)
+        dx, dy = float(after.pose[0, 3] - before.pose[0, 3]), float(after.pose[1, 3] - before.pose[1, 3])
+        c, s = float(before.pose[0, 0]), float(before.pose[1, 0])
+        travel = math.copysign(math.hypot(dx, dy), c * dx + s * dy) / _sinc(0.5 * turn)
+        acceleration = (after.speed - before.speed) / dt
+        if after.speed == self.limits.min_speed == 0.0 and 0.0 < travel < 0.5 * before.speed * dt:
+            acceleration = -0.5 * before.speed**2 / travel  # it came to rest within the step
+        if abs(travel) < _STANDING:
+            return acceleration, after.steering
+        return acceleration, math.atan(self.shape.wheelbase * turn / travel)
+
+    def track(self, ego: EgoState, waypoints: NDArray[np.floating], duration: float) -> tuple[float, float]:
+        """Acceleration [m/s^2] and front wheel angle [rad] whose constant use comes closest to waypoints.
+
+        `waypoints` [K, 3] are x, y [m] and yaw [rad] in the ego frame, at equal time steps that end after `duration` [s].
+        Least squares on travelled distance and on curvature; exact for waypoints on an arc that `step` can drive.
+        Raises ValueError on another shape or numbers that are not finite.
+        """
+        points = np.asarray(waypoints, np.float64)
+        if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0 or not np.isfinite(points).all():
+            raise ValueError(f"waypoints: found shape {points.shape}, accepted finite numbers of shape (K, 3), K >= 1")
+        travel_time = travel_weight = bend = weight = 0.0
+        previous = 0.0
+        for k, (x, y, yaw) in enumerate(points.tolist(), 1):
+            time = duration * k / len(points)
+            chord = math.hypot(x, y)
+            travel = math.copysign(chord / max(_sinc(0.5 * _wrap(yaw)), 0.5), x)
+            half_square = 0.5 * time * time
+            travel_time += half_square * (travel - ego.speed * time)
+            travel_weight += half_square * half_square
+            if chord > 1e-3:
+                # An arc tangent to the x axis through (x, y) has curvature 2 y / chord^2, and turns by yaw over its length.
+                bend += chord * chord * (y / (chord * chord) + 0.5 * _wrap(yaw) / travel)
+                weight += chord * chord
+            previous = travel
+        acceleration = travel_time / travel_weight
+        curvature = bend / weight if weight > 0.0 and abs(previous) > 1e-3 else math.tan(ego.steering) / self.shape.wheelbase
+        return acceleration, math.atan(self.shape.wheelbase * curvature)
+
+
+def _along_arc(pose: NDArray[np.float64], travel: float, curvature: float) -> NDArray[np.float64]:
+    """Flat pose [4, 4] after `travel` [m] on an arc of `curvature` [1/m]."""
+    x, y, z = pose[:3, 3].tolist()
+    yaw = math.atan2(float(pose[1, 0]), float(pose[0, 0]))
+    half = 0.5 * curvature * travel
+    chord = travel * _sinc(half)
+    x += chord * math.cos(yaw + half)
+    y += chord * math.sin(yaw + half)
+    c, s = math.cos(yaw + 2.0 * half), math.sin(yaw + 2.0 * half)
+    return np.array(((c, -s, 0.0, x), (s, c, 0.0, y), (0.0, 0.0, 1.0, z), (0.0, 0.0, 0.0, 1.0)))
+
+
+def _sinc(angle: float) -> float:
+    """sin(angle) / angle, 1 at 0."""
+    return math.sin(angle) / angle if abs(angle) > 1e-8 else 1.0
+
+
+def _wrap(angle: float) -> float:
+    """Angle [rad] in [-pi, pi)."""
+    return (angle + math.pi) % (2.0 * math.pi) - math.pi
+
+
+_DEFAULT = KinematicBicycle()
+
+
+def step(ego: EgoState, acceleration: float, steering: float, dt: float) -> EgoState:
+    """`KinematicBicycle.step` of the default vehicle."""
+    return _DEFAULT.step(ego, acceleration, steering, dt)
+
+
+def inverse(before: EgoState, after: EgoState, dt: float) -> tuple[float, float]:
+    """`KinematicBicycle.inverse` of the default vehicle."""
+    return _DEFAULT.inverse(before, after, dt)
+
+
+def track(ego: EgoState, waypoints: NDArray[np.floating], duration: float) -> tuple[float, float]:
+    """`KinematicBicycle.track` of the default vehicle."""
+    return _DEFAULT.track(ego, waypoints, duration)
