@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,7 +37,9 @@ class Frontage:
         """Poses [K, 3] beside the road, `distance` [m] beyond the walkway, at distances s [K] along it."""
         curve = self.path.at(s)
         sign = 1.0 if self.side else -1.0
-        return np.column_stack([offset(curve, sign * (self.profile.outer(self.side) + np.asarray(distance))), curve[:, 2]])
+        return np.column_stack(
+            [offset(curve, sign * (self.profile.outer(self.side) + np.asarray(distance))), curve[:, 2]]
+        )
 
 
 def block_edges(cell: Node) -> tuple[tuple[Edge, int], ...]:
@@ -58,7 +59,11 @@ def make_block(network: Network, cell: Node, outlines: Sequence[shapely.Geometry
     rng = generator(network.seed, 40, *cell)
     element = Element()
     free = free_land(network, cell, outlines)
-    fronts = [Frontage(network.path(edge), network.profile(edge), side) for edge, side in block_edges(cell) if network.exists(edge)]
+    fronts = [
+        Frontage(network.path(edge), network.profile(edge), side)
+        for edge, side in block_edges(cell)
+        if network.exists(edge)
+    ]
     draw = rng.random()
     kind = next(name for name, share in _BLOCK_KINDS if draw < share)
     buildable = free
@@ -91,7 +96,9 @@ def free_land(network: Network, cell: Node, outlines: Sequence[shapely.Geometry]
     return max(parts, key=lambda part: part.area)
 
 
-def _buildings(free: shapely.Geometry, fronts: list[Frontage], density: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def _buildings(
+    free: shapely.Geometry, fronts: list[Frontage], density: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Rows of `elements.BUILDING_COLUMNS`: along the roads first, then behind; none touches another."""
     rows = [_along(front, rng) for front in fronts] + [_behind(free, fronts, rng)]
     boxes = np.concatenate(rows)  # x, y, yaw, depth, width
@@ -125,7 +132,7 @@ def _along(front: Frontage, rng: np.random.Generator) -> NDArray[np.float64]:
 
 def _behind(free: shapely.Geometry, fronts: list[Frontage], rng: np.random.Generator) -> NDArray[np.float64]:
     """Candidate buildings [K, 5] scattered over the block, turned like one of its roads."""
-    count = 16
+    count = 28
     x0, y0, x1, y1 = free.bounds
     xy = rng.uniform((x0, y0), (x1, y1), (count, 2))
     headings = np.array([front.path.at(np.array([0.5 * front.path.length]))[0, 2] for front in fronts])
@@ -144,7 +151,11 @@ def _first_come(quads: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _trees(
-    free: shapely.Geometry, fronts: list[Frontage], buildings: NDArray[np.float64], is_park: bool, rng: np.random.Generator
+    free: shapely.Geometry,
+    fronts: list[Frontage],
+    buildings: NDArray[np.float64],
+    is_park: bool,
+    rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Rows of `elements.TREE_COLUMNS`: avenues along the walkways and trees inside the block, clear of buildings."""
     avenues = []

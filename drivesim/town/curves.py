@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Curve = NDArray[np.float64]
 
 _MIN_TURN = math.radians(20.0)
+_SPACING = 2.0  # [m] between points, about
 
 
 def direction(angle: float) -> NDArray[np.float64]:
@@ -36,7 +37,7 @@ def reverse(curve: Curve) -> Curve:
 
 
 def bezier(start: Curve, end: Curve, tension: float, count: int) -> Curve:
-    """Cubic from one pose [3] to another [3] with handles of `tension` times the chord; `count` points, even in parameter."""
+    """Cubic of `count` points from one pose [3] to another [3] with handles of `tension` times the chord."""
     handle = tension * float(np.hypot(*(end[:2] - start[:2])))
     p0, p3 = start[:2], end[:2]
     p1, p2 = p0 + handle * direction(start[2]), p3 - handle * direction(end[2])
@@ -48,31 +49,32 @@ def bezier(start: Curve, end: Curve, tension: float, count: int) -> Curve:
     return np.column_stack([xy, heading])
 
 
-def turn(start: Curve, end: Curve, longest_tangent: float = math.inf, spacing: float = 2.0) -> Curve:
+def turn(start: Curve, end: Curve, longest_tangent: float = math.inf, leads: tuple[float, float] = (0.0, 0.0)) -> Curve:
     """Curve from pose to pose: line, circular arc, line; a cubic where the headings nearly agree.
 
-    The arc takes the longest tangent that fits both sides but at most `longest_tangent` [m].
+    The arc takes the longest tangent that fits both sides, at most `longest_tangent` [m], and leaves straight pieces
+    of at least `leads` [m] before and after.
     """
     angle = (end[2] - start[2] + math.pi) % (2 * math.pi) - math.pi
     gap = end[:2] - start[:2]
     if abs(angle) < _MIN_TURN:
-        return bezier(start, end, 0.4, max(4, int(np.hypot(*gap) / spacing) + 2))
+        return bezier(start, end, 0.4, max(4, int(np.hypot(*gap) / _SPACING) + 2))
     a, b = direction(start[2]), direction(end[2])
     cross = a[0] * b[1] - a[1] * b[0]
     before = (gap[0] * b[1] - gap[1] * b[0]) / cross
     after = (a[0] * gap[1] - a[1] * gap[0]) / cross
-    tangent = min(before, after, longest_tangent)
+    tangent = min(before - leads[0], after - leads[1], longest_tangent)
     if tangent <= 0.0:
-        return bezier(start, end, 0.4, max(4, int(np.hypot(*gap) / spacing) + 2))
-    return _line_arc_line(start, end, angle, before - tangent, after - tangent, tangent, spacing)
+        return bezier(start, end, 0.4, max(4, int(np.hypot(*gap) / _SPACING) + 2))
+    return _line_arc_line(start, end, angle, before - tangent, after - tangent, tangent)
 
 
-def _line_arc_line(start: Curve, end: Curve, angle: float, lead: float, tail: float, tangent: float, spacing: float) -> Curve:
+def _line_arc_line(start: Curve, end: Curve, angle: float, lead: float, tail: float, tangent: float) -> Curve:
     """Line of `lead` [m], arc through `angle` [rad], line of `tail` [m], sampled evenly."""
     radius = tangent / math.tan(0.5 * abs(angle))
     arc = radius * abs(angle)
     total = lead + arc + tail
-    s = np.linspace(0.0, total, max(3, math.ceil(total / spacing) + 1))
+    s = np.linspace(0.0, total, max(3, math.ceil(total / _SPACING) + 1))
     swept = np.clip((s - lead) / radius, 0.0, abs(angle))
     side = math.copysign(1.0, angle)
     along = np.minimum(s, lead) + radius * np.sin(swept)
@@ -81,6 +83,12 @@ def _line_arc_line(start: Curve, end: Curve, angle: float, lead: float, tail: fl
     forward, left = direction(start[2]), direction(start[2] + 0.5 * math.pi)
     xy = start[:2] + along[:, None] * forward + across[:, None] * left + rest[:, None] * direction(end[2])
     return np.column_stack([xy, start[2] + side * swept])
+
+
+def sharpest_curvature(curve: Curve) -> float:
+    """Largest curvature between neighbouring points [1/m]."""
+    step = np.hypot(*np.diff(curve[:, :2], axis=0).T)
+    return float(np.max(np.abs(np.diff(curve[:, 2])) / np.maximum(step, 1e-6)))
 
 
 class Path:

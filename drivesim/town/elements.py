@@ -52,6 +52,19 @@ class Element:
     outline: shapely.Geometry | None = None  # ground that belongs to the element: roadway, bays and walkways
 
 
+def area(ring: NDArray[np.float64], hole: NDArray[np.float64] | None = None) -> shapely.Polygon:
+    """Polygon of a ring [K, 2] and at most one hole, on a grid of 1 um.
+
+    Corners that neighbours share are then equal to the bit, on which unions of coverages rely.
+    """
+    return shapely.Polygon(np.round(ring, 6), None if hole is None else [np.round(hole, 6)])
+
+
+def strip(first: NDArray[np.float64], second: NDArray[np.float64]) -> shapely.Polygon:
+    """Polygon between two lines [K, 2] that run the same way."""
+    return area(np.concatenate([first, second[::-1]]))
+
+
 def lane_graph(elements: Sequence[Element]) -> LaneGraph:
     """Lane graph of all elements, lanes by ascending id; links to lanes that are not among them are dropped."""
     lanes = sorted((lane for element in elements for lane in element.lanes), key=lambda lane: lane.id)

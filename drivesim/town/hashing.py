@@ -37,5 +37,7 @@ def generator(*key: int) -> np.random.Generator:
 def pack_id(i: int, j: int, slot: int) -> int:
     """Unique positive int64 of lattice cell (i, j), |i|, |j| < 2**23, and slot in [0, 2**14)."""
     if not (abs(i) < _GRID_OFFSET and abs(j) < _GRID_OFFSET and 0 <= slot < 1 << 14):
-        raise ValueError(f"pack_id: found cell ({i}, {j}), slot {slot}, accepted |i|, |j| < 2**23 and 0 <= slot < 2**14")
+        raise ValueError(
+            f"pack_id: found cell ({i}, {j}), slot {slot}, accepted |i|, |j| < 2**23 and 0 <= slot < 2**14"
+        )
     return ((i + _GRID_OFFSET) << 38) | ((j + _GRID_OFFSET) << 14) | slot

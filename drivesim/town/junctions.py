@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import shapely
+from numpy.typing import NDArray
 
-from drivesim.town.curves import Curve, turn
-from drivesim.town.elements import Element, Lane
+from drivesim.town.curves import Curve, sharpest_curvature, turn
+from drivesim.town.elements import Element, Lane, area, strip
 from drivesim.town.ids import connector_id, entry_id, lane_id
-from drivesim.town.network import KERB_TANGENT, Arm, Edge, Junction, Network, Node
+from drivesim.town.network import KERB_TANGENT, THROAT, Arm, Edge, Junction, Network, Node
 from drivesim.town.roundabouts import make_roundabout
 
 _KERB_CAP = KERB_TANGENT + 2.0  # [m] longest tangent of a kerb's corner
@@ -65,33 +65,29 @@ def make_junction(network: Network, node: Node) -> Element:
     if junction.kind == "roundabout":
         return make_roundabout(junction, network.seed)
     element = Element()
-    kerbs, outers = [], []
-    for index in range(len(junction.arms)):
-        kerb, outer = _corner(junction, index)
-        kerbs.append(kerb[:, :2])
-        outers.append(outer[:, :2])
-        element.layers["walkway"].append(shapely.Polygon(np.concatenate([kerbs[-1], outers[-1][::-1]])))
-    element.layers["drivable_area"].append(shapely.Polygon(np.concatenate(kerbs)))
-    element.outline = shapely.Polygon(np.concatenate(outers))
-    element.lanes = [lane for entry in junction.arms for lane in _connectors(network, junction, entry)]
+    corners = [_corner(junction, index) for index in range(len(junction.arms))]
+    element.layers["walkway"] = [strip(kerb, outer) for kerb, outer in corners]
+    element.layers["drivable_area"].append(area(np.concatenate([kerb for kerb, _ in corners])))
+    element.outline = area(np.concatenate([outer for _, outer in corners]))
+    element.lanes = [lane for entry in junction.arms for lane in _connectors(junction, entry)]
     return element
 
 
-def _corner(junction: Junction, index: int) -> tuple[Curve, Curve]:
-    """Kerb and outer edge of the walkway from an arm's left side to the right side of the next arm counter-clockwise."""
-    arm, following = junction.arms[index], (index + 1) % len(junction.arms)
-    other = junction.arms[following]
-    free = junction.kind == "bend"
+def _corner(junction: Junction, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Kerb [K, 2] and far edge [M, 2] of the walkway from an arm's left side to the next arm's right side."""
+    following = (index + 1) % len(junction.arms)
+    arm, other = junction.arms[index], junction.arms[following]
     curves = []
     for measure, cap in (("kerb", _KERB_CAP), ("outer", _WALKWAY_CAP)):
         start = junction.side_pose(index, getattr(arm.profile, measure)(arm.left_side))
         start[2] += math.pi
         end = junction.side_pose(following, -getattr(other.profile, measure)(other.right_side))
-        curves.append(turn(start, end, math.inf if free else cap))
+        longest = math.inf if junction.kind == "bend" else cap
+        curves.append(turn(start, end, longest)[:, :2])
     return curves[0], curves[1]
 
 
-def _connectors(network: Network, junction: Junction, entry: Arm) -> list[Lane]:
+def _connectors(junction: Junction, entry: Arm) -> list[Lane]:
     lanes = []
     for lane, leaving, target in movements(junction, entry):
         curve = _connector_curve(junction, entry, lane, leaving, target)
@@ -114,19 +110,13 @@ def _connector_curve(junction: Junction, entry: Arm, lane: int, leaving: Arm, ta
     start = junction.lane_pose(entry, lane, arriving=True)
     end = junction.lane_pose(leaving, target, arriving=False)
     kind = _turn_kind(entry, leaving)
-    if kind == "straight" or junction.kind == "bend":
-        return turn(start, end)
-    if kind == "right":
-        return turn(start, end, _KERB_CAP + 1.5)
-    reach = min(junction.mouths[junction.index_of(arm.edge)] for arm in (entry, leaving))
-    return turn(start, end, reach)
+    longest = _KERB_CAP + 1.5 if kind == "right" and junction.kind != "bend" else math.inf
+    return turn(start, end, longest, (0.0, 0.0) if kind == "straight" else (THROAT, THROAT))
 
 
 def _turn_speed(curve: Curve, limit: float) -> float:
     """Speed [m/s] that keeps lateral acceleration below 2.5 m/s^2, at most the limit."""
-    step = np.hypot(*np.diff(curve[:, :2], axis=0).T)
-    curvature = float(np.max(np.abs(np.diff(curve[:, 2])) / np.maximum(step, 1e-6)))
-    return min(limit, max(4.0, math.sqrt(2.5 / max(curvature, 1e-6))))
+    return min(limit, max(4.0, math.sqrt(2.5 / max(sharpest_curvature(curve), 1e-6))))
 
 
 def _priority(junction: Junction, entry: Arm, kind: str) -> int:

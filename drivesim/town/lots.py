@@ -84,7 +84,9 @@ def _stall_row(lot: Lot, y: float, nose: float, share: float, rng: np.random.Gen
         blocks_access = abs(x) < 0.5 * (_ACCESS_WIDTH + _STALL_WIDTH)
         if blocks_access or rng.random() > share:
             continue
-        yaw = lot.away + (0.0 if nose > 0 else math.pi) + (math.pi if rng.random() < 0.3 else 0.0) + rng.normal(0.0, 0.02)
+        yaw = (
+            lot.away + (0.0 if nose > 0 else math.pi) + (math.pi if rng.random() < 0.3 else 0.0) + rng.normal(0.0, 0.02)
+        )
         rows.append(parked.row("car", lot.point(x, y), yaw, rng))
     return rows
 
@@ -93,7 +95,7 @@ def _long_row(lot: Lot, y: float, rng: np.random.Generator) -> list[NDArray[np.f
     """Buses, trucks and trailers one behind the other, parallel to the road."""
     rows, x = [], -0.5 * lot.width + 0.6
     while True:
-        name = ("bus", "truck", "trailer", "truck")[int(rng.integers(4))]
+        name = ("bus", "truck", "trailer", "bus")[int(rng.integers(4))]
         thing = parked.row(name, np.zeros(2), lot.along, rng)
         length = thing[5]
         if x + length > 0.5 * lot.width - 0.4:

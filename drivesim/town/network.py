@@ -21,9 +21,10 @@ Edge = tuple[int, int, int]  # node (i, j) to (i + 1, j) for axis 0, to (i, j + 
 SPACING = 110.0  # [m] between lattice nodes
 THROAT = 6.0  # [m] straight piece between the mouth of a junction and the lanes: crossing and stop line
 KERB_TANGENT = 7.0  # [m] least length of the rounding of a junction's corner along each road
-RING_RADIUS = 11.0  # [m] centre line of a roundabout's lane
+RING_RADIUS = 13.0  # [m] centre line of a roundabout's lane
 RING_HALF_WIDTH = 2.8  # [m]
 _JITTER = 11.0
+_BEND_MOUTH = 16.0
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
@@ -129,7 +130,7 @@ class Network:
         return SPACING * np.array(node, np.float64) + jitter
 
     def _exists(self, edge: Edge) -> bool:
-        """An edge goes when its hash is the lowest at both ends: so a node loses at most one road per round, two in all."""
+        """An edge goes when its hash is the lowest at both ends: a node loses at most one per round, two in all."""
         removed_first = self._lowest(edge, 3) and unit(self.seed, 4, *edge) < 0.75
         removed_second = self._lowest(edge, 5) and unit(self.seed, 6, *edge) < 0.35
         return not (removed_first or removed_second)
@@ -170,7 +171,9 @@ class Network:
     def _kind(self, node: Node, arms: tuple[Arm, ...]) -> str:
         if len(arms) == 2:
             return "bend"
-        narrow = all(max(arm.profile.lanes) < 3 and arm.profile.median + max(arm.profile.lanes) * 3.4 < 9 for arm in arms)
+        narrow = all(
+            max(arm.profile.lanes) < 3 and arm.profile.median + max(arm.profile.lanes) * 3.4 < 9 for arm in arms
+        )
         return "roundabout" if narrow and unit(self.seed, 10, *node) < 0.3 else "junction"
 
     def _junction(self, node: Node) -> Junction:
@@ -181,7 +184,7 @@ class Network:
             if self.exists(edge)
         )
         kind = self._kind(node, arms)
-        smallest = RING_RADIUS + RING_HALF_WIDTH + 4.0 if kind == "roundabout" else 8.0
+        smallest = {"roundabout": RING_RADIUS + RING_HALF_WIDTH + 4.0, "bend": _BEND_MOUTH}.get(kind, 8.0)
         mouths = [smallest] * len(arms)
         for index, arm in enumerate(arms):
             following = (index + 1) % len(arms)
@@ -190,6 +193,8 @@ class Network:
             here, there = corner_reach(arm, other, gap)
             mouths[index] = max(mouths[index], here)
             mouths[following] = max(mouths[following], there)
+        if kind == "bend":
+            mouths = [max(mouths)] * 2  # lanes and kerbs then turn around the same point
         return Junction(node, self.position(node), kind, arms, tuple(mouths))
 
     def _path(self, edge: Edge) -> Path:
@@ -204,6 +209,11 @@ class Network:
         middle[:, 2] += first.arms[a].angle - middle[0, 2]
         end[2] = middle[-1, 2]
         return Path(np.vstack([first.mouth_pose(a), middle, end]))
+
+
+def side_sign(side: int) -> float:
+    """Sign of offsets to a side of an edge: right (0) is negative, left (1) positive."""
+    return 1.0 if side else -1.0
 
 
 def incident_edges(node: Node) -> tuple[Edge, Edge, Edge, Edge]:

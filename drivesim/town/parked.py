@@ -57,10 +57,10 @@ def table(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 def bay_row(stall: NDArray[np.float64], rng: np.random.Generator) -> list[NDArray[np.float64]]:
     """What stands in one roadside stall whose middle has the pose [3]: mostly a car, now and then two-wheelers."""
     draw = rng.random()
-    if draw < 0.84:
+    if draw < 0.9:
         yaw = stall[2] + rng.normal(0.0, 0.02)
         return [row("car", stall[:2], yaw, rng)]
-    name = "motorcycle" if draw < 0.92 else "bicycle"
+    name = "motorcycle" if draw < 0.95 else "bicycle"
     ahead = np.array([math.cos(stall[2]), math.sin(stall[2])])
     across = stall[2] + 0.5 * math.pi + rng.normal(0.0, 0.08)
     return [row(name, stall[:2] + shift * ahead, across, rng) for shift in (-1.5, 0.0, 1.5) if rng.random() < 0.8]

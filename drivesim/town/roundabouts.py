@@ -8,8 +8,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from drivesim.town.curves import Curve, bezier, direction, reverse, turn
-from drivesim.town.elements import Element, Lane
+from drivesim.town.curves import Curve, bezier, direction, reverse, sharpest_curvature, turn
+from drivesim.town.elements import Element, Lane, area
 from drivesim.town.hashing import generator
 from drivesim.town.ids import entry_id, exit_id, lane_id, ring_id
 from drivesim.town.network import RING_HALF_WIDTH, RING_RADIUS, Arm, Junction
@@ -23,9 +23,9 @@ _RING_PRIORITY, _ENTRY_PRIORITY = 20, 0
 def make_roundabout(junction: Junction, seed: int) -> Element:
     """The piece of town of a node with a roundabout."""
     element = Element()
-    shell = shapely.Polygon(_boundary(junction, "kerb", RING_RADIUS + RING_HALF_WIDTH))
+    shell = area(_boundary(junction, "kerb", RING_RADIUS + RING_HALF_WIDTH))
     walkway = min(arm.profile.walkway for arm in junction.arms)
-    outline = shapely.Polygon(_boundary(junction, "outer", RING_RADIUS + RING_HALF_WIDTH + walkway))
+    outline = area(_boundary(junction, "outer", RING_RADIUS + RING_HALF_WIDTH + walkway))
     island = shapely.Point(junction.position).buffer(RING_RADIUS - RING_HALF_WIDTH, 12)
     element.outline = shapely.union(outline, shell)
     element.layers["drivable_area"].append(shapely.difference(shell, island))
@@ -51,7 +51,9 @@ def _boundary(junction: Junction, measure: str, radius: float) -> NDArray[np.flo
         end = junction.side_pose(following, -getattr(other.profile, measure)(other.right_side))
         start[2] += math.pi
         first, last = arm.angle + spread, arm.angle + gap - spread
-        arc = [_circle_pose(junction, angle, radius) for angle in np.linspace(first, last, max(2, int((last - first) * 6)))]
+        arc = [
+            _circle_pose(junction, angle, radius) for angle in np.linspace(first, last, max(2, int((last - first) * 6)))
+        ]
         pieces += [turn(start, arc[0])[:, :2], np.array(arc)[1:-1, :2], turn(arc[-1], end)[:, :2]]
     return np.concatenate(pieces)
 
@@ -104,11 +106,11 @@ def _arc(junction: Junction, start: float, end: float) -> Curve:
 
 
 def _ramp(start: Curve, end: Curve) -> Curve:
-    """From an arriving lane onto the ring, tangentially; a cubic where the lane already points past the circle."""
-    curve = turn(start, end)
-    step = np.hypot(*np.diff(curve[:, :2], axis=0).T)
-    sharpest = np.max(np.abs(np.diff(curve[:, 2])) / np.maximum(step, 1e-6))
-    return curve if sharpest < 1.0 / 8.0 else bezier(start, end, 0.45, int(step.sum() / 2.0) + 2)
+    """From an arriving lane onto the ring, tangentially: the gentlest of several shapes."""
+    choices = [turn(start, end)]
+    count = int(np.hypot(*(end - start)[:2]) / 2.0) + 3
+    choices += [bezier(start, end, tension, count) for tension in (0.3, 0.4, 0.5, 0.6)]
+    return min(choices, key=sharpest_curvature)
 
 
 def _exit_ramp(junction: Junction, arm: Arm, lane: int, angle: float) -> Curve:

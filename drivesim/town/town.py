@@ -16,7 +16,7 @@ from drivesim.town.blocks import block_edges, block_nodes, make_block
 from drivesim.town.elements import Element, hd_map, parked_tracks, statics
 from drivesim.town.hashing import mix, unit
 from drivesim.town.junctions import make_junction
-from drivesim.town.network import SPACING, Edge, Network, Node, end_node, incident_edges
+from drivesim.town.network import SPACING, Edge, Network, Node, incident_edges
 from drivesim.town.roads import make_road
 
 _REACH = 2  # [cells] beyond the central one
@@ -70,7 +70,9 @@ class Town:
     def start(self, rng: np.random.Generator) -> tuple[int, float]:
         """Lane id and distance along it [m] of a start pose on a road of the origin cell."""
         graph = self.window(np.array([0.5 * SPACING, 0.5 * SPACING])).map.lane_graph
-        middles = np.array([graph.centre_line(lane)[len(graph.centre_line(lane)) // 2, :2] for lane in range(len(graph))])
+        middles = np.array(
+            [graph.centre_line(lane)[len(graph.centre_line(lane)) // 2, :2] for lane in range(len(graph))]
+        )
         distance = np.abs(middles / SPACING - 0.5).max(axis=1)
         rows = np.flatnonzero(~graph.in_junction & (graph.length > 15.0) & (distance < 0.7))
         lane = int(rows[rng.integers(len(rows))])
