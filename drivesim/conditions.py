@@ -145,27 +145,26 @@ def _layout(scene: Scene, view: GroundView, cover: BoxCover, poses: NDArray) -> 
         per_view = view.layout_size[0] * view.layout_size[1]
         index = cover.index.reshape(-1)[pixels]
         features = _box_features(scene, cover, poses)
-        layout.reshape(-1, layout.shape[-1])[pixels, _CLASS:] = features[pixels // per_view, index // 5, index % 5]
+        place = np.searchsorted(cover.near, index // 5)
+        layout.reshape(-1, layout.shape[-1])[pixels, _CLASS:] = features[pixels // per_view, place, index % 5]
     return layout
 
 
 def _box_features(scene: Scene, cover: BoxCover, poses: NDArray) -> NDArray[np.uint8]:
-    """Layout channels after the map classes, for every view, track and face [V, N, 5, C - 8]."""
-    tracks, rig = scene.tracks, scene.rig
+    """Layout channels after the map classes, for every view, near track and face [V, M, 5, C - 8]."""
+    rig = scene.rig
+    tracks = scene.tracks.take(cover.near)
     table = np.zeros((len(rig.names), len(tracks), 5, len(LAYOUT_CHANNELS) - _CLASS), np.uint8)
-    rows = cover.near
     centres = np.einsum("vij,vj->vi", poses, rig.extrinsics[:, :, 3])[:, :3]
-    offset = tracks.position[rows] - centres[:, None]  # [V, M, 3]
-    heading = tracks.yaw[rows] - np.arctan2(offset[..., 1], offset[..., 0])
-    distance = np.linalg.norm(offset, axis=-1)
-    known = np.isfinite(tracks.color[rows, 0])
-    color = np.where(known[:, None], np.nan_to_num(tracks.color[rows]), 0.0)
-    table[:, rows, :, tracks.class_ids[rows]] = 255
-    table[:, rows, :, _HEADING - _CLASS] = np.round(127.5 + 127.5 * np.sin(heading))[..., None]
-    table[:, rows, :, _HEADING - _CLASS + 1] = np.round(127.5 + 127.5 * np.cos(heading))[..., None]
-    table[:, rows, :, _DEPTH - _CLASS] = _quantised_depth(distance)[..., None]
-    table[:, rows, :, _COLOR - _CLASS : _COLOR - _CLASS + 3] = np.round(255.0 * color)[:, None, :]
-    table[:, rows, :, _COLOR - _CLASS + 3] = np.where(known, 255, 0)[:, None]
+    offset = tracks.position - centres[:, None]  # [V, M, 3]
+    heading = tracks.yaw - np.arctan2(offset[..., 1], offset[..., 0])
+    known = np.isfinite(tracks.color[:, 0])
+    table[..., : len(OBJECT_CLASSES)] = 255 * np.eye(len(OBJECT_CLASSES), dtype=np.uint8)[tracks.class_ids][:, None]
+    table[..., _HEADING - _CLASS] = np.round(127.5 + 127.5 * np.sin(heading))[..., None]
+    table[..., _HEADING - _CLASS + 1] = np.round(127.5 + 127.5 * np.cos(heading))[..., None]
+    table[..., _DEPTH - _CLASS] = _quantised_depth(np.linalg.norm(offset, axis=-1))[..., None]
+    table[..., _COLOR - _CLASS : _COLOR - _CLASS + 3] = np.round(255.0 * np.nan_to_num(tracks.color))[:, None]
+    table[..., _COLOR - _CLASS + 3] = np.where(known, 255, 0)[:, None]
     table[..., _FACE - _CLASS] = FACE_CODE
     return table
 

@@ -1,0 +1,76 @@
+"""What can be trained, how its parts are put together, and how the result becomes a weights folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from drivesim.codecs.image import CodecConfig, ImageCodec, load_codec
+from drivesim.data.clips import FrameStreams, PictureBatches
+from drivesim.generators.stage.network import NetworkConfig, StageNetwork
+from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective
+from drivesim.generators.stage.rollout import load_network
+from drivesim.train import TrainConfig, Trainer
+from drivesim.weights_io import save_weights
+
+Options = Mapping[str, Any]
+
+
+def train_codec(options: Options) -> Path:
+    """Trains the small image codec on clips; returns the weights folder."""
+    model = CodecConfig(**_tuples(options["model"]))
+    module = ImageCodec.small(model)
+    config = TrainConfig(**options["train"])
+    batches = PictureBatches(options["data"], int(options["batch"]), config.seed)
+    trainer = Trainer(module, batches, config)
+    trainer.run()
+    module.load_state_dict(trainer.averaged())
+    module.eval().measure_statistics(torch.cat([batches(1_000_000 + i)["pictures"] for i in range(8)]))
+    return _export(trainer.folder / "weights", "codec", module, asdict(model))
+
+
+def train_stage(options: Options) -> Path:
+    """Trains the streaming generator on clips with a trained codec; returns the weights folder, codec included."""
+    codec_folder = Path(options["codec"])
+    if options.get("start"):
+        network = load_network(Path(options["start"]))
+    else:
+        network = StageNetwork(NetworkConfig(**_tuples(options["model"])))
+    objective = StageObjective(network, load_codec(codec_folder), ObjectiveConfig(**options["objective"]))
+    config = TrainConfig(**options["train"])
+    trainer = Trainer(objective, FrameStreams(options["data"], int(options["batch"]), config.seed), config)
+    trainer.run()
+    objective.load_state_dict(trainer.averaged())
+    folder = _export(trainer.folder / "weights", "stage", network, asdict(network.config))
+    for name in ("codec.json", "codec.safetensors"):
+        if (codec_folder / name).resolve() != (folder / name).resolve():
+            shutil.copyfile(codec_folder / name, folder / name)
+    return folder
+
+
+COMPONENTS = {"codec": train_codec, "stage": train_stage}
+
+
+def train(component: str, options: Options) -> Path:
+    """Trains one component. Raises ValueError for an unknown one."""
+    if component not in COMPONENTS:
+        raise ValueError(f"component: found {component!r}, accepted {sorted(COMPONENTS)}")
+    return COMPONENTS[component](options)
+
+
+def _export(folder: Path, name: str, module: nn.Module, config: Mapping[str, Any]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(config, indent=1) + "\n")
+    save_weights(module, folder / f"{name}.safetensors")
+    return folder
+
+
+def _tuples(options: Options) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}

@@ -1,0 +1,48 @@
+"""The streaming buffer of HTFT as a value: the projected features of the last frames, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+LENGTH = 10  # frames kept (STAGE: N = 10)
+OFFSETS = (1, 5, 10)  # frames read, counted back (STAGE: S = {-1, -5, -10})
+
+
+@dataclass(frozen=True)
+class StoredFrame:
+    """Keys and values of one frame per transfer layer [B, S, V, L, 2 C] for its S denoising steps; `present` bool [B]."""
+
+    keys_values: tuple[Tensor, ...]
+    present: Tensor
+
+
+@dataclass(frozen=True)
+class StreamingBuffer:
+    """First in, first out; a new buffer shares the tensors of the old one, so branching costs nothing."""
+
+    frames: tuple[StoredFrame, ...] = ()
+
+    def push(self, frame: StoredFrame) -> StreamingBuffer:
+        """The buffer with one more frame; the oldest leaves when it is full."""
+        return StreamingBuffer((frame, *self.frames[: LENGTH - 1]))
+
+    def without(self, worlds: Tensor) -> StreamingBuffer:
+        """The buffer in which the worlds of a mask bool [B] have forgotten everything."""
+        return StreamingBuffer(tuple(StoredFrame(f.keys_values, f.present & ~worlds) for f in self.frames))
+
+    def read(self, step: int) -> tuple[list[Tensor], Tensor] | tuple[None, None]:
+        """Memory per layer [B * V, F, L, 2 C] and presence [B * V, F] for one denoising step; None where empty."""
+        if not self.frames:
+            return None, None
+        chosen = [self.frames[offset - 1] if offset <= len(self.frames) else None for offset in OFFSETS]
+        newest = self.frames[0]
+        layers = []
+        for index, like in enumerate(newest.keys_values):
+            slices = [torch.zeros_like(like[:, 0]) if f is None else f.keys_values[index][:, step] for f in chosen]
+            layers.append(torch.stack(slices, dim=2).flatten(0, 1))
+        present = torch.stack([torch.zeros_like(newest.present) if f is None else f.present for f in chosen], dim=-1)
+        views = newest.keys_values[0].shape[2]
+        return layers, present.repeat_interleave(views, dim=0)

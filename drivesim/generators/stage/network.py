@@ -1,0 +1,185 @@
+"""The network of STAGE: a diffusers U-Net that sees six cameras at once, the layout, and features of past frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from drivesim.conditions import LAYOUT_CHANNELS
+from drivesim.nn.attention import CrossViewAttention, TemporalFeatureTransfer
+
+TAGS = 6
+MOTION = 14  # see `motion_features`
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of the network; `paper` sizes come from the Stable Diffusion folder they start from."""
+
+    latent_channels: int = 8
+    patch: int = 2  # latents are folded patch x patch into channels before the U-Net
+    channels: tuple[int, ...] = (160, 160)
+    layers_per_block: int = 1
+    attention_heads: int = 5
+    groups: int = 16
+    embedding: int = 256
+    views: int = 6
+    layout_features: int = 128
+    layout_stride: int = 4  # layout size / size of the folded latents
+    references: int = 5  # latent pictures beside the noisy one: previous, warps of it, anchor
+    reference_masks: int = 3
+    token_width: int = 160
+    exchange: tuple[int, ...] = (0,)  # where views and frames are exchanged: 0 after the middle block, k after up block k
+    offsets: int = 3  # frames of the buffer that are read
+    dropout: float = 0.0
+
+
+class LayoutEncoder(nn.Module):
+    """Layout [N, C, H, W] to features [N, F, H / stride, W / stride]: folded into channels, so that thin lines survive."""
+
+    def __init__(self, features: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.layers = nn.Sequential(
+            nn.Conv2d(len(LAYOUT_CHANNELS) * stride**2, features, 1), nn.SiLU(), nn.Conv2d(features, features, 3, padding=1)
+        )
+
+    def forward(self, layout: Tensor) -> Tensor:
+        """Features at the U-Net's first resolution."""
+        return self.layers(pixel_unshuffle(layout, self.stride))
+
+
+@dataclass
+class NetworkInputs:
+    """What stays the same over the denoising steps of a frame, N = B * V rows."""
+
+    context: Tensor  # [N, K, h, w]: references, their masks, viewing rays, layout features
+    embedding: Tensor  # [N, E], motion, tags and camera
+    tokens: Tensor  # [N, tokens, token_width], the same as one token each for cross-attention
+
+
+class StageNetwork(nn.Module):
+    """Predicts clean latents from noisy ones. Sizes are a matter of config; `tiny` and `paper` are this class."""
+
+    def __init__(self, config: NetworkConfig, trunk: UNet2DConditionModel | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = trunk or _small_trunk(config)
+        width = self.trunk.config.block_out_channels
+        self._widen_input()
+        self.layout_encoder = LayoutEncoder(config.layout_features, config.layout_stride)
+        embedding = self.trunk.time_embedding.linear_2.out_features
+        self.motion_embedding = nn.Sequential(nn.Linear(MOTION + TAGS, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.view_embedding = nn.Embedding(config.views, embedding)
+        self.to_token = nn.Linear(embedding, self.trunk.config.cross_attention_dim)
+        widths = (width[-1], *(block.resnets[-1].out_channels for block in self.trunk.up_blocks))
+        places = [widths[place] for place in config.exchange]
+        shape = (config.attention_heads, config.groups)
+        self.cross_view = nn.ModuleList(CrossViewAttention(c, *shape) for c in places)
+        self.transfer = nn.ModuleList(
+            TemporalFeatureTransfer(c, *shape, config.offsets, config.dropout) for c in places
+        )
+
+    @property
+    def context_channels(self) -> int:
+        """Channels of `NetworkInputs.context`."""
+        c = self.config
+        return (c.references * c.latent_channels + c.reference_masks + 3) * c.patch**2 + c.layout_features
+
+    def _widen_input(self) -> None:
+        """Gives the first convolution the context channels; their weights start at zero so that a trained trunk keeps."""
+        old = self.trunk.conv_in
+        new = nn.Conv2d(old.in_channels + self.context_channels, old.out_channels, old.kernel_size, padding=old.padding)
+        with torch.no_grad():
+            if self.config.references:
+                nn.init.kaiming_normal_(new.weight, nonlinearity="linear")
+            new.weight[:, : old.in_channels] = old.weight
+            new.bias.copy_(old.bias)
+        self.trunk.conv_in = new
+
+    def prepare(self, references: Tensor, masks: Tensor, rays: Tensor, layout: Tensor, motion: Tensor, tags: Tensor) -> NetworkInputs:
+        """Inputs of a frame: references [N, R * C, h, w], masks [N, M, h, w], rays [N, 3, h, w], layout [N, L, H, W] in
+        [0, 1], motion [B, MOTION], tags [B, TAGS]."""
+        views = self.config.views
+        pictures = pixel_unshuffle(torch.cat([references, masks, rays], dim=1), self.config.patch)
+        context = torch.cat([pictures, self.layout_encoder(layout).to(pictures.dtype)], dim=1)
+        embedding = self.motion_embedding(torch.cat([motion, tags], dim=-1))
+        embedding = (embedding[:, None] + self.view_embedding.weight).flatten(0, 1)
+        return NetworkInputs(context, embedding, self.to_token(embedding)[:, None])
+
+    def forward(
+        self, noisy: Tensor, sigma: Tensor, inputs: NetworkInputs, memory: list[Tensor] | None = None,
+        present: Tensor | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Clean latents [N, C, h, w] from noisy ones at noise level sigma [N], and the features that HTFT stores.
+
+        `memory` holds per transfer layer the keys and values [N, F, L, 2 C] of past frames, `present` bool [N, F] says
+        which of them exist.
+        """  # fmt: skip
+        trunk = self.trunk
+        x = torch.cat([pixel_unshuffle(noisy, self.config.patch), inputs.context], dim=1).contiguous(memory_format=torch.channels_last)
+        time = trunk.time_proj(1000.0 * sigma).to(inputs.embedding.dtype)
+        emb = trunk.time_embedding(time) + inputs.embedding
+        x = trunk.conv_in(x)
+        skips = [x]
+        for block in trunk.down_blocks:
+            extra = {"encoder_hidden_states": inputs.tokens} if getattr(block, "has_cross_attention", False) else {}
+            x, outputs = block(x, emb, **extra)
+            skips += outputs
+        x = trunk.mid_block(x, emb, encoder_hidden_states=inputs.tokens)
+        stored: list[Tensor] = []
+        x = self._exchange(0, x, memory, present, stored)
+        for index, block in enumerate(trunk.up_blocks):
+            taken = len(block.resnets)
+            residuals, skips = tuple(skips[-taken:]), skips[:-taken]
+            extra = {"encoder_hidden_states": inputs.tokens} if getattr(block, "has_cross_attention", False) else {}
+            size = skips[-1].shape[2:] if skips else None
+            x = block(x, residuals, emb, upsample_size=size, **extra)
+            x = self._exchange(index + 1, x, memory, present, stored)
+        x = trunk.conv_out(trunk.conv_act(trunk.conv_norm_out(x)))
+        return pixel_shuffle(x, self.config.patch), stored
+
+    def _exchange(
+        self, place: int, x: Tensor, memory: list[Tensor] | None, present: Tensor | None, stored: list[Tensor]
+    ) -> Tensor:
+        """Reads neighbours and past frames if this is a place for it; what later frames may read goes to `stored`."""
+        if place not in self.config.exchange:
+            return x
+        layer = self.config.exchange.index(place)
+        x = self.cross_view[layer](x, self.config.views)
+        stored.append(x)
+        return self.transfer[layer](x, None if memory is None else memory[layer], present)
+
+    def project_memory(self, stored: list[Tensor]) -> list[Tensor]:
+        """Keys and values [N, L, 2 C] per transfer layer from the features a forward pass stored."""
+        return [layer.project(features) for layer, features in zip(self.transfer, stored, strict=True)]
+
+
+def _small_trunk(config: NetworkConfig) -> UNet2DConditionModel:
+    blocks = len(config.channels)
+    return UNet2DConditionModel(
+        in_channels=config.latent_channels * config.patch**2, out_channels=config.latent_channels * config.patch**2,
+        block_out_channels=config.channels, layers_per_block=config.layers_per_block,
+        down_block_types=("DownBlock2D",) * blocks, up_block_types=("UpBlock2D",) * blocks,
+        cross_attention_dim=config.token_width, attention_head_dim=config.attention_heads, norm_num_groups=config.groups,
+        time_embedding_dim=config.embedding,
+    )  # fmt: skip
+
+
+def motion_features(motion: Tensor, anchor_motion: Tensor, ego: Tensor) -> Tensor:
+    """Ego motion as numbers of order one [B, MOTION]: step since the previous and the first frame, speed, turning.
+
+    motion, anchor_motion [B, 4, 4]; ego [B, 4] as in `Conditions.ego`.
+    """
+    step = motion[:, :2, 3]
+    turn = torch.stack([motion[:, 1, 0], motion[:, 0, 0]], dim=-1)
+    away = anchor_motion[:, :2, 3]
+    distance = away.norm(dim=-1, keepdim=True)
+    facing = torch.stack([anchor_motion[:, 1, 0], anchor_motion[:, 0, 0]], dim=-1)
+    scale = ego.new_tensor([0.1, 0.3, 1.0, 2.0])
+    near = torch.exp(-distance / ego.new_tensor([3.0, 30.0]))
+    return torch.cat([step, 5.0 * turn[:, :1], turn[:, 1:], away / (1.0 + distance), near, facing, ego * scale], dim=-1)

@@ -1,0 +1,170 @@
+"""What STAGE is trained on: streams of frames that continue from the network's own pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
+
+from drivesim.codecs.image import ImageCodec, to_float
+from drivesim.conditions import LAYOUT_CHANNELS, Conditions
+from drivesim.diffusion.degrade import dct_filter
+from drivesim.diffusion.flow import add_noise, euler_step, noise_levels
+from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
+from drivesim.generators.stage.network import StageNetwork
+from drivesim.generators.stage.rollout import network_inputs, store
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """How the streams are trained."""
+
+    teacher_forcing: float = 0.2  # share of frames that continue from the true previous frame
+    degrade: float = 0.3  # share of these whose previous frame is noised and low-passed
+    noise: float = 0.25  # largest standard deviation of that noise
+    drop_color: float = 0.1  # share of frames whose boxes lose their colours
+    steps: int = 2  # denoising steps of the streams themselves, as at run time
+    memory: bool = True  # HTFT on
+    weight_power: float = 0.2  # c of the object-size weights
+    weight_scale: float = 2.0  # k of the object-size weights
+
+
+@dataclass
+class StreamCarry:
+    """What a training step hands to the next one: B streams between two frames."""
+
+    latents: Tensor  # [B, V, C, h, w], own previous frame
+    truth: Tensor  # [B, V, C, h, w], true previous frame
+    anchor: Tensor  # [B, V, C, h, w]
+    buffer: StreamingBuffer
+
+    def plain(self) -> dict[str, Any]:
+        """The carry as nothing but tensors, lists and dicts."""
+        frames = [{"keys_values": list(f.keys_values), "present": f.present} for f in self.buffer.frames]
+        return {"latents": self.latents, "truth": self.truth, "anchor": self.anchor, "frames": frames}
+
+
+class StageObjective(nn.Module):
+    """Loss of one frame of B parallel streams; the codec is frozen."""
+
+    def __init__(self, network: StageNetwork, codec: ImageCodec, config: ObjectiveConfig | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.codec = codec.requires_grad_(False)
+        self.config = config or ObjectiveConfig()
+
+    def loss(self, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Any]]:
+        """Weighted squared error of the clean latents at pure noise and at one random lower noise level.
+
+        `batch`: `frames` uint8 [B, V, H, W, 3], `conditions` (T = 1), `reset` bool [B] where a new stream begins, and
+        `carry`, the `StreamCarry` of the step before (None at the very start). The logs hold the next `carry`.
+        The stream goes on from what its own sampler draws without gradient, so it meets at training time what it will meet
+        at run time (STAGE, stage 3); a share of frames goes on from the truth, degraded at times.
+        """
+        frames, conditions, reset = batch["frames"], batch["conditions"], batch["reset"]
+        with torch.no_grad():
+            truth = self._encode(frames)
+        carry = self._begin(batch["carry"], truth, reset)
+        self._drop_colors(conditions)
+        previous = self._previous(carry)
+        inputs = network_inputs(self.network, previous, carry.anchor, conditions)
+        going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
+        weight = going_on * size_weights(conditions.object_pixels[:, 0], truth.shape[-2:], self.config)
+        target = truth.flatten(0, 1)
+        memory = carry.buffer if self.config.memory else StreamingBuffer()
+
+        noise = torch.randn_like(target)
+        start = torch.ones(len(target))
+        clean, features = self.network(noise, start, inputs, *memory.read(0))
+        coarse = _weighted_error(clean, target, weight)
+
+        sigma = self._random_levels(len(reset)).repeat_interleave(self.network.config.views)
+        noisy = add_noise(target, torch.randn_like(target), sigma)
+        refined, _ = self.network(noisy, sigma, inputs, *memory.read(min(1, self.config.steps - 1)))
+        fine = _weighted_error(refined, target, weight)
+
+        with torch.no_grad():
+            carry = self._advance(carry, truth, reset, noise, clean.detach(), [f.detach() for f in features], inputs, memory)
+        logs = {"coarse": coarse.detach(), "fine": fine.detach(), "carry": carry}
+        return coarse + fine, logs
+
+    @staticmethod
+    def restore_carry(plain: Mapping[str, Any]) -> StreamCarry:
+        """The carry that `StreamCarry.plain` wrote down."""
+        frames = tuple(StoredFrame(tuple(f["keys_values"]), f["present"]) for f in plain["frames"])
+        return StreamCarry(plain["latents"], plain["truth"], plain["anchor"], StreamingBuffer(frames))
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        pictures = to_float(frames.flatten(0, 1))
+        return self.codec.encode(pictures).float().unflatten(0, frames.shape[:2])
+
+    def _begin(self, carry: StreamCarry | None, truth: Tensor, reset: Tensor) -> StreamCarry:
+        if carry is None:
+            return StreamCarry(truth, truth, truth, StreamingBuffer())
+        fresh = reset[:, None, None, None, None]
+        chosen = (torch.where(fresh, truth, old) for old in (carry.latents, carry.truth, carry.anchor))
+        return StreamCarry(*chosen, carry.buffer.without(reset))
+
+    def _previous(self, carry: StreamCarry) -> Tensor:
+        """Previous frames [B, V, C, h, w] to continue from: own ones, or true ones with occasional degradation."""
+        worlds = len(carry.latents)
+        config = self.config
+        true = carry.truth
+        degraded = torch.rand(worlds) < config.degrade
+        keep = torch.where(degraded, 0.3 + 0.7 * torch.rand(worlds), 2.0)
+        level = torch.where(degraded, config.noise * torch.rand(worlds), 0.0)[:, None, None, None, None]
+        true = dct_filter(true, keep) + level * torch.randn_like(true)
+        forced = torch.rand(worlds) < config.teacher_forcing
+        return torch.where(forced[:, None, None, None, None], true, carry.latents)
+
+    def _drop_colors(self, conditions: Conditions) -> None:
+        first = LAYOUT_CHANNELS.index("red")
+        dropped = torch.rand(len(conditions.layout)) < self.config.drop_color
+        conditions.layout[dropped, ..., first : first + 4] = 0
+
+    def _random_levels(self, worlds: int) -> Tensor:
+        """Noise levels [B] of the second prediction: half of them the ones of the run-time schedule, the rest anywhere."""
+        schedule = torch.tensor(noise_levels(self.config.steps)[1:] or (0.5,))
+        fixed = schedule[torch.randint(len(schedule), (worlds,))]
+        return torch.where(torch.rand(worlds) < 0.5, fixed, 0.02 + 0.96 * torch.rand(worlds))
+
+    def _advance(
+        self, carry: StreamCarry, truth: Tensor, reset: Tensor, noise: Tensor, clean: Tensor, features: list[Tensor],
+        inputs: Any, memory: StreamingBuffer,
+    ) -> StreamCarry:
+        """Finishes the sampler that pure noise began and moves every stream on by its frame; new streams keep the truth."""  # fmt: skip
+        sigmas = noise_levels(self.config.steps)
+        kept, noisy = [features], noise
+        for step in range(1, self.config.steps):
+            noisy = euler_step(noisy, clean, sigmas[step - 1], sigmas[step])
+            clean, stored = self.network(noisy, torch.full((len(noisy),), sigmas[step]), inputs, *memory.read(step))
+            kept.append(stored)
+        views = self.network.config.views
+        latents = torch.where(reset[:, None, None, None, None], truth, clean.float().unflatten(0, (-1, views)))
+        buffer = carry.buffer
+        if self.config.memory:
+            layers = [torch.stack([f.unflatten(0, (-1, views)) for f in layer], dim=1) for layer in zip(*kept, strict=True)]
+            buffer = buffer.push(store(self.network, layers, ~reset))
+        return StreamCarry(latents, truth, carry.anchor, buffer)
+
+
+def size_weights(object_pixels: Tensor, size: tuple[int, int], config: ObjectiveConfig) -> Tensor:
+    """Object-size weights [B * V, 1, h, w] of STAGE: k / p^c on an object of p pixels, 1 / (H W)^c elsewhere, mean 1.
+
+    `object_pixels` [B, V, H, W] as in `Conditions.object_pixels`: what a pixel shows is told by the projected boxes' hulls.
+    """
+    pixels = object_pixels.flatten(0, 1).float()
+    height, width = pixels.shape[-2:]
+    background = (height * width) ** -config.weight_power
+    objects = config.weight_scale * pixels.clamp_min(1.0) ** -config.weight_power
+    weight = torch.where(pixels > 0, objects, background)[:, None]
+    weight = max_pool2d(weight, (height // size[0], width // size[1]))
+    return weight / weight.mean()
+
+
+def _weighted_error(clean: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    return (weight * (clean.float() - target).square()).mean()

@@ -1,0 +1,163 @@
+"""One trainer for everything trainable: anything with `loss(batch) -> (loss, logs)`.
+
+Batches are a pure function of the step number, so a resumed run continues exactly where the other one stopped. What a step
+must hand to the next (streams) travels as `batch["carry"]` in and `logs["carry"]` out.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+BatchOf = Callable[[int], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how fast."""
+
+    out: str
+    steps: int
+    seed: int = 0
+    learning_rate: float = 5e-4
+    warm_up: int = 200  # steps of linear warm-up
+    decay: float = 0.3  # last share of the run in which the learning rate falls to zero
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    ema: float = 0.998
+    precision: str = "bf16"  # "bf16" or "no"
+    checkpoint_minutes: float = 5.0
+    log_every: int = 20
+
+
+class Trainer:
+    """Optimises `module.loss` over `batches`; keeps an exponential moving average of the trained weights."""
+
+    def __init__(self, module: nn.Module, batches: BatchOf, config: TrainConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.batches = batches
+        self.module = module.to(memory_format=torch.channels_last)
+        self.accelerator = Accelerator(mixed_precision=config.precision)
+        trained = [p for p in module.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99))
+        self.optimizer = self.accelerator.prepare(optimizer)
+        self.average = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
+        self.step = 0
+        self.carry: Any = None
+        self.history: list[tuple[int, float]] = []
+        self.folder = Path(config.out)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the run can be resumed from."""
+        return self.folder / "checkpoint.pt"
+
+    def run(self) -> None:
+        """Trains to the last step, from the checkpoint if there is one. An interrupt leaves a checkpoint behind."""
+        if self.checkpoint.exists():
+            self.load()
+        writer = SummaryWriter(self.folder / "tensorboard")
+        saved = time.monotonic()
+        bar = tqdm(total=self.config.steps, initial=self.step, unit="step", desc=self.folder.name, mininterval=2.0)
+        try:
+            while self.step < self.config.steps:
+                logs = self.train_step()
+                bar.update()
+                if self.step % self.config.log_every == 0:
+                    bar.set_postfix({k: f"{v:.4f}" for k, v in logs.items()})
+                    for name, value in logs.items():
+                        writer.add_scalar(name, value, self.step)
+                if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
+                    self.save()
+                    saved = time.monotonic()
+        finally:
+            bar.close()
+            writer.close()
+            self.save()
+
+    def train_step(self) -> dict[str, float]:
+        """One optimiser step; returns scalars to log."""
+        batch = self.batches(self.step)
+        batch["carry"] = self.carry
+        # Noise depends on the step alone: a resumed run draws what the uninterrupted one would have drawn.
+        torch.manual_seed((self.config.seed << 32) + self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(self.step)
+        self.module.train()
+        with self.accelerator.autocast():
+            loss, logs = self.module.loss(batch)
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], self.config.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.carry = logs.pop("carry", None)
+        self._update_average()
+        self.step += 1
+        value = float(loss.detach())
+        if not torch.isfinite(loss.detach()):
+            raise FloatingPointError(f"loss at step {self.step}: found {value}; the last checkpoint is {self.checkpoint}")
+        self.history.append((self.step, value))
+        return {"loss": value, "gradient_norm": float(norm), "learning_rate": self.learning_rate(self.step - 1)} | {
+            name: float(v) for name, v in logs.items()
+        }
+
+    def learning_rate(self, step: int) -> float:
+        """Warm-up, plateau, then linear decay to zero."""
+        c = self.config
+        rise = min(1.0, (step + 1) / max(c.warm_up, 1))
+        fall = min(1.0, (c.steps - step) / max(c.decay * c.steps, 1.0))
+        return c.learning_rate * min(rise, fall)
+
+    def _update_average(self) -> None:
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        names, values = zip(*((n, p.detach()) for n, p in self.module.named_parameters() if n in self.average), strict=True)
+        torch._foreach_lerp_([self.average[name] for name in names], list(values), 1.0 - decay)
+
+    def averaged(self) -> dict[str, Tensor]:
+        """State of the module with the averaged weights in place of the trained ones."""
+        return {name: self.average.get(name, value) for name, value in self.module.state_dict().items()}
+
+    def save(self) -> None:
+        """Writes everything a resumed run needs; to a temporary name first."""
+        trained = {n: p.detach() for n, p in self.module.named_parameters() if n in self.average}
+        state = {
+            "step": self.step, "trained": trained, "average": self.average, "carry": _plain(self.carry),
+            "optimizer": self.optimizer.state_dict(), "history": self.history,
+        }  # fmt: skip
+        temporary = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+        (self.folder / "history.json").write_text(json.dumps(self.history) + "\n")
+
+    def load(self) -> None:
+        """Continues from the checkpoint. Raises ValueError if it belongs to another network."""
+        state = torch.load(self.checkpoint, weights_only=True)
+        own = dict(self.module.named_parameters())
+        for name, value in state["trained"].items():
+            if name not in own or own[name].shape != value.shape:
+                found = None if name not in own else tuple(own[name].shape)
+                raise ValueError(f"{self.checkpoint}: tensor {name!r} has shape {tuple(value.shape)}, the network's is {found}")
+        with torch.no_grad():
+            for name, value in state["trained"].items():
+                own[name].copy_(value)
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.history = state["step"], state["history"]
+        self.carry = None if state["carry"] is None else self.module.restore_carry(state["carry"])
+
+
+def _plain(carry: Any) -> Mapping[str, Any] | None:
+    """A carry as tensors, lists and dicts, which is all that weights-only loading accepts."""
+    return None if carry is None else carry.plain()

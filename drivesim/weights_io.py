@@ -1,0 +1,36 @@
+"""Weights in and out of safetensors files, with errors that name the tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+class WeightsError(ValueError):
+    """Weights are absent, unreadable or of another shape than the network."""
+
+
+def checked_load(module: nn.Module, tensors: Mapping[str, Tensor], source: Path | str) -> None:
+    """Copies tensors into a module. Raises WeightsError naming the first tensor that is missing, unknown or misshapen."""
+    expected = module.state_dict()
+    for name in sorted(expected.keys() | tensors.keys()):
+        if name not in tensors:
+            raise WeightsError(f"{source}: tensor {name!r} is missing, accepted shape {tuple(expected[name].shape)}")
+        if name not in expected:
+            raise WeightsError(f"{source}: found unknown tensor {name!r}, accepted {len(expected)} tensors of {type(module).__name__}")
+        if tensors[name].shape != expected[name].shape:
+            found, accepted = tuple(tensors[name].shape), tuple(expected[name].shape)
+            raise WeightsError(f"{source}: tensor {name!r}: found shape {found}, accepted {accepted}")
+    module.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
+
+
+def save_weights(module: nn.Module, path: Path, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Writes a module's floating tensors as `dtype`; to a temporary name first, then renamed."""
+    tensors = {k: (v.to(dtype) if v.is_floating_point() else v).contiguous().clone() for k, v in module.state_dict().items()}
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    save_file(tensors, temporary)
+    temporary.replace(path)
