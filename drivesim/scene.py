@@ -54,7 +54,7 @@ class VehicleShape:
         return 0.5 * self.length - self.rear_overhang
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EgoState:
     """Motion of the ego vehicle. `pose` [4, 4] maps ego points to the global frame (float64)."""
 
@@ -84,7 +84,7 @@ class EgoState:
         return float(yaw_of_pose(self.pose))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tracks:
     """Other road users and objects at one instant, global frame, N rows."""
 
@@ -123,7 +123,7 @@ class Tracks:
                    np.zeros((0, 2)))  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LaneGraph:
     """Lanes as centre lines in driving direction with links, L lanes, ragged arrays in CSR form."""
 
@@ -176,13 +176,13 @@ class LaneGraph:
         return self.arc_length[self.offsets[1:] - 1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HdMap:
     """Map around the ego in the global frame: the eight MagicDrive-V2 classes and the lane graph.
 
     `layers` maps every name of MAP_CLASSES to shapely polygons (lines for LINE_CLASSES). `bounds` (xmin, ymin, xmax, ymax)
-    [m] is the region in which the map is complete. Frozen, so whatever is derived from it (rasters, trees) may be cached
-    for as long as the object lives.
+    [m] is the region in which the map is complete. Frozen and compared by identity, so whatever is derived from it (rasters, trees) may
+    be cached for as long as the object lives.
     """
 
     layers: Mapping[str, tuple[shapely.Geometry, ...]]
@@ -200,7 +200,7 @@ class HdMap:
         return bool(x0 + margin <= xy[0] <= x1 - margin and y0 + margin <= xy[1] <= y1 - margin)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Statics:
     """What stands around the roads of a town and never moves; only ray casting sees it. Colours are RGB in [0, 1]."""
 
@@ -227,7 +227,7 @@ class Statics:
             _require(found == shape, f"Statics.{name}: found shape {found}, accepted {shape}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CameraRig:
     """V pinhole cameras. `extrinsics` [V, 4, 4] maps camera points to the ego frame; K belongs to `image_size`."""
 
@@ -271,7 +271,7 @@ class Tags:
         return np.array(hot, np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """Everything that is known of the world at one instant."""
 
