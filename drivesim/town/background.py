@@ -6,26 +6,17 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
 from drivesim.scene import HdMap, Scene, Statics
 from drivesim.town.ground import GroundTexture
-from drivesim.town.mesh import Mesh
 from drivesim.town.overlays import lamp_pyramid, shadow_pyramid
 from drivesim.town.pyramid import Pyramid
+from drivesim.town.rays import ray_tree
 from drivesim.town.scenery import Scenery, scenery_of
 
 CACHE_SIZE = 6  # backgrounds that are kept, about 60 MB each for a window of 450 m
-
-
-def ray_tree(mesh: Mesh) -> EmbreeScene:
-    """Embree scene of one mesh; hits name its faces."""
-    tree = EmbreeScene()
-    if len(mesh.faces):
-        TriangleMesh(tree, np.ascontiguousarray(mesh.vertices), np.ascontiguousarray(mesh.faces))
-    return tree
 
 
 @dataclass
@@ -36,7 +27,7 @@ class Background:
     corner: NDArray[np.float32]  # [2] lower corner of the map relative to `centre`
     ground: GroundTexture
     scenery: Scenery
-    normals: NDArray[np.float32]  # [F, 3] of the scenery
+    normals: NDArray[np.float32]  # [3, F] of the scenery
     tree: EmbreeScene
     hd_map: HdMap = field(repr=False)
     statics: Statics = field(repr=False)
@@ -49,7 +40,8 @@ class Background:
         centre = np.array([0.5 * (x0 + x1), 0.5 * (y0 + y1), 0.0])
         scenery = scenery_of(statics, centre[:2])
         corner = (np.array([x0, y0]) - centre[:2]).astype(np.float32)
-        return cls(centre, corner, GroundTexture.of_map(hd_map), scenery, scenery.mesh.normals(), ray_tree(scenery.mesh), hd_map, statics)
+        normals = np.ascontiguousarray(scenery.mesh.normals().T)
+        return cls(centre, corner, GroundTexture.of_map(hd_map), scenery, normals, ray_tree(scenery.mesh), hd_map, statics)
 
     def shadows(self, sun: NDArray[np.float32]) -> Pyramid:
         """Shadows of the scenery on the ground for a direction towards the sun [3]; the last direction is kept."""

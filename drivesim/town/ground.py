@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from drivesim.scene import HdMap
 from drivesim.town.paint import GRASS, PALETTE, paint_map
-from drivesim.town.pyramid import Pyramid, halved
+from drivesim.town.pyramid import Pyramid, level_shapes
 
 RESOLUTION = 0.1  # of the finest level [m/px]
 LEVELS = 7  # of coloured texture
-STRIP = 256  # rows that are coloured at once, so that they stay in the cache of the processor
+STRIP = 128  # rows that are coloured at once, so that they stay in the cache of the processor
 # Where four samples lie in the footprint of a pixel: along its long axis, across it.
-TAPS = np.array([[-0.375, 0.125], [-0.125, -0.375], [0.125, 0.375], [0.375, -0.125]], np.float32)
+TAPS = ((-0.375, 0.125), (-0.125, -0.375), (0.125, 0.375), (0.375, -0.125))
 PACKED_PALETTE = np.zeros(256, np.uint32)
 PACKED_PALETTE[: len(PALETTE)] = np.pad(PALETTE, ((0, 0), (0, 1)), constant_values=255).view(np.uint32).ravel()
 
@@ -33,37 +33,48 @@ class GroundTexture:
         """Draw the layers of a map."""
         paint = paint_map(hd_map, RESOLUTION)
         paint[[0, -1], :], paint[:, [0, -1]] = GRASS, GRASS  # what lies outside repeats the border
-        levels = [cv2.cvtColor(level, cv2.COLOR_RGB2RGBA).view(np.uint32)[..., 0] for level in halved(_coloured(paint), LEVELS)]
-        return cls(Pyramid.of_levels([paint], RESOLUTION), Pyramid.of_levels(levels, 2.0 * RESOLUTION))
+        return cls(Pyramid.of_levels([paint], RESOLUTION), _color_pyramid(paint))
 
     def paint_at(self, xy: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Paint class [N] at points [N, 2] [m]."""
-        return self.paint.at(xy, np.zeros(len(xy), np.int32))
+        """Paint class [N] at points [2, N] [m]."""
+        return self.paint.at(xy)
 
     def sample(self, xy: NDArray[np.float32], along: NDArray[np.float32], across: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mean colour [N, 3] in 0..1 over parallelograms around points [N, 2] with sides `along`, `across` [N, 2] [m]."""
-        size = np.maximum(np.hypot(across[:, 0], across[:, 1]), 0.25 * np.hypot(along[:, 0], along[:, 1]))
+        """Mean colour [3, N] in 0..1 over parallelograms around points [2, N] with sides `along`, `across` [2, N] [m]."""
+        size = np.maximum(np.hypot(*across), 0.25 * np.hypot(*along))
         is_fine = size < 2.0 * RESOLUTION
         fine, coarse = np.flatnonzero(is_fine), np.flatnonzero(~is_fine)
         level = self.colors.level_of(size.take(coarse))
-        total = np.zeros((len(xy), 4), np.uint16)
-        packed = np.empty(len(xy), np.uint32)
+        total = np.zeros((xy.shape[1], 4), np.uint16)
+        packed = np.empty(xy.shape[1], np.uint32)
         for a, b in TAPS:
-            points = xy + a * along + b * across
-            packed[fine] = PACKED_PALETTE.take(self.paint_at(points.take(fine, 0)))
-            packed[coarse] = self.colors.at(points.take(coarse, 0), level)
+            points = xy + (np.float32(a) * along + np.float32(b) * across)
+            packed[fine] = PACKED_PALETTE.take(self.paint_at(points.take(fine, 1)))
+            packed[coarse] = self.colors.at(points.take(coarse, 1), level)
             total += packed.view(np.uint8).reshape(-1, 4)
-        return total[:, :3] * np.float32(1.0 / (255 * len(TAPS)))
+        return total.T[:3] * np.float32(1.0 / (255 * len(TAPS)))
 
 
-def _coloured(paint: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB image of half the resolution, every pixel the mean colour of 2 x 2 paint pixels."""
+def _color_pyramid(paint: NDArray[np.uint8]) -> Pyramid:
+    """Colours of half the resolution and coarser: every texel is the mean of 2 x 2, 4 x 4, ... paint pixels."""
+    shapes = level_shapes(paint.shape, LEVELS + 1)[1:]
+    texels = np.empty(sum(rows * columns for rows, columns in shapes), np.uint32)
+    pyramid_views, start = [], 0
+    for rows, columns in shapes:
+        pyramid_views.append(texels[start : start + rows * columns].view(np.uint8).reshape(rows, columns, 4))
+        start += rows * columns
+    _color_halved(paint, pyramid_views[0])
+    for finer, coarser in zip(pyramid_views, pyramid_views[1:], strict=False):
+        cv2.resize(finer, coarser.shape[1::-1], dst=coarser, interpolation=cv2.INTER_AREA)
+    offset = np.cumsum([0, *(rows * columns for rows, columns in shapes)])[:-1].astype(np.int32)
+    return Pyramid(texels, offset, np.ascontiguousarray(np.array(shapes, np.int32).T), 2.0 * RESOLUTION)
+
+
+def _color_halved(paint: NDArray[np.uint8], half: NDArray[np.uint8]) -> None:
+    """Write the colours of a paint raster [H, W] into an RGBA image of half its size."""
     table = np.zeros((256, 1, 3), np.uint8)
     table[: len(PALETTE), 0] = PALETTE
-    rows, columns = paint.shape
-    half = np.empty(((rows + 1) // 2, (columns + 1) // 2, 3), np.uint8)
-    for start in range(0, rows, STRIP):
-        colors = cv2.applyColorMap(paint[start : start + STRIP], table)
+    for start in range(0, len(paint), STRIP):
+        colors = cv2.cvtColor(cv2.applyColorMap(paint[start : start + STRIP], table), cv2.COLOR_RGB2RGBA)
         target = half[start // 2 : (start + STRIP) // 2]
         cv2.resize(colors, target.shape[1::-1], dst=target, interpolation=cv2.INTER_AREA)
-    return half

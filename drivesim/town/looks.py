@@ -65,12 +65,13 @@ def sun_direction(look: Look, seed: int) -> NDArray[np.float32]:
 
 
 def sky_color(look: Look, direction: NDArray[np.float32], sun: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Colour [N, 3] of the sky in unit directions [N, 3]."""
-    height = np.sqrt(np.clip(direction[:, 2], 0.0, 1.0))[:, None]
+    """Colour [3, N] of the sky in unit directions [3, N]."""
     horizon, zenith = np.array(look.horizon, np.float32), np.array(look.zenith, np.float32)
-    color = horizon + np.minimum(1.25 * height, 1.0) * (zenith - horizon)
+    height = np.minimum(1.25 * np.sqrt(np.maximum(direction[2], 0.0)), 1.0)
+    color = horizon[:, None] + height * (zenith - horizon)[:, None]
     if look.glow > 0.0:
-        near = np.maximum(direction @ sun, 0.0)
-        glow = np.float32(look.glow) * near**16 + np.float32(0.5 * look.glow) * near**3
-        color += glow[:, None] * np.array(look.sun, np.float32)
+        near = np.maximum(sun @ direction, 0.0)
+        cube = near * near * near
+        glow = np.float32(look.glow) * (cube * cube * cube * cube * cube + 0.5 * cube)
+        color += glow * np.array(look.sun, np.float32)[:, None]
     return color

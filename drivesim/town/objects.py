@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
-from drivesim.scene import CLASS_ID, OBJECT_CLASSES, Tracks
+from drivesim.scene import CLASS_ID, OBJECT_CLASSES, Scene, Tracks
 from drivesim.town.mesh import GLASS, HEADLIGHT, TAILLIGHT, Mesh, block, column, frustum, merge, plate, wheel
+from drivesim.town.rays import ray_tree
 
+RANGE = 130.0  # objects farther away are not drawn [m]
 DETAIL_DISTANCE = 40.0  # objects that are farther away get simple shapes [m]
 GLASS_COLOR = (0.13, 0.15, 0.18)
 DARK = (0.09, 0.09, 0.10)
@@ -34,6 +38,25 @@ DEFAULT_COLORS: dict[str, tuple[tuple[float, float, float], ...]] = {
     "pedestrian": CLOTHES,
     "traffic_cone": ((0.94, 0.40, 0.10),),
 }
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The moving part of a scene: its mesh, the tree for rays, and the tracks that it shows."""
+
+    tracks: Tracks
+    mesh: Mesh
+    normals: NDArray[np.float32]  # [F, 3]
+    tree: EmbreeScene
+
+
+def place_objects(scene: Scene, centre: NDArray[np.float64]) -> Objects:
+    """The tracks around the ego, relative to `centre` [3] [m]."""
+    ego = scene.ego.xy
+    near = np.flatnonzero(np.abs(scene.tracks.position[:, :2] - ego).max(axis=1, initial=0.0) < RANGE)
+    tracks = scene.tracks.take(near)
+    mesh = objects_mesh(tracks, centre, ego)
+    return Objects(tracks, mesh, mesh.normals(), ray_tree(mesh))
 
 
 def object_colors(tracks: Tracks) -> NDArray[np.float32]:

@@ -102,7 +102,8 @@ def polygons_of(geometries: Iterable[shapely.Geometry]) -> list[shapely.Polygon]
 
 def rectangle_axes(polygon: shapely.Polygon) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Corner [2] of the smallest rectangle around a polygon and its long and short side as vectors [2] [m]."""
-    corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(polygon))
+    points = shapely.get_coordinates(polygon)
+    corners = points[0] + cv2.boxPoints(cv2.minAreaRect((points - points[0]).astype(np.float32)))
     first, second = corners[1] - corners[0], corners[3] - corners[0]
     if np.hypot(*first) < np.hypot(*second):
         first, second = second, first

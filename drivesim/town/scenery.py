@@ -16,6 +16,9 @@ BARK = (0.30, 0.23, 0.17)
 POLE_GREY = (0.34, 0.35, 0.37)
 LAMP_COLOR = (0.80, 0.78, 0.70)
 SIGN_COLORS = np.array([[0.72, 0.12, 0.12], [0.12, 0.28, 0.62], [0.86, 0.74, 0.16], [0.86, 0.86, 0.84]], np.float32)
+# Facade patterns by style: storey height [m], window pitch [m], width and height of the window as shares of its cell.
+FACADES = np.array([[3.2, 2.8, 0.52, 0.52], [3.4, 6.5, 0.90, 0.46], [3.0, 2.2, 0.44, 0.60], [3.8, 2.0, 0.82, 0.80],
+                    [3.1, 4.2, 0.62, 0.50], [3.5, 3.2, 0.74, 0.62]], np.float32)  # fmt: skip
 LAMP_ARM = 1.8  # reach of the arm of a street lamp [m]
 CROWN_ROUGHNESS = 0.16
 
@@ -25,14 +28,13 @@ class Scenery:
     """Everything that never moves, in one mesh. Faces: first two per building wall, then roofs, trees, poles."""
 
     mesh: Mesh
+    color: NDArray[np.float32]  # [3, F] of the faces
     semantic: NDArray[np.uint8]  # [F]
-    wall_start: NDArray[np.float32]  # [4 B, 2] one end of each wall [m]
-    wall_direction: NDArray[np.float32]  # [4 B, 2] unit vector along it
-    wall_length: NDArray[np.float32]  # [4 B] [m]
-    building_height: NDArray[np.float32]  # [B] [m]
-    building_style: NDArray[np.int64]  # [B]
-    crown_centre: NDArray[np.float32]  # [T, 3] [m]
-    crown_radius: NDArray[np.float32]  # [T, 3] half-axes [m]
+    wall_start: NDArray[np.float32]  # [2, 4 B] one end of each wall [m]
+    wall_direction: NDArray[np.float32]  # [2, 4 B] unit vector along it
+    wall_pattern: NDArray[np.float32]  # [4, 4 B] windows per metre along and upwards [1/m], their shares of width and height
+    crown_centre: NDArray[np.float32]  # [3, T] [m]
+    crown_radius: NDArray[np.float32]  # [3, T] half-axes [m]
 
 
 def scenery_of(statics: Statics, centre: NDArray[np.float64]) -> Scenery:
@@ -45,11 +47,20 @@ def scenery_of(statics: Statics, centre: NDArray[np.float64]) -> Scenery:
     meshes = [walls, roofs, trees, poles]
     classes = (semantics.BUILDING, semantics.BUILDING, semantics.TREE, semantics.POLE)
     semantic = np.repeat(np.array(classes, np.uint8), [len(mesh.faces) for mesh in meshes])
+    mesh = merge(meshes)
     start = footprint.reshape(-1, 2)
     along = np.roll(footprint, -1, axis=1).reshape(-1, 2) - start
     length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-3)
-    return Scenery(merge(meshes), semantic, start, along / length[:, None], length, statics.building_height.astype(np.float32),
-                   np.asarray(statics.building_style), crown_centre, crown_radius)  # fmt: skip
+    pattern = _wall_pattern(length, np.repeat(statics.building_height, 4), np.repeat(statics.building_style, 4))
+    arrays = (mesh.color, semantic, start, along / length[:, None], pattern, crown_centre, crown_radius)
+    return Scenery(mesh, *(np.ascontiguousarray(array.T) for array in arrays))
+
+
+def _wall_pattern(length: NDArray[np.float32], height: NDArray[np.float64], style: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Window patterns [W, 4] that fit walls of given length, height [m] and style with whole windows."""
+    storey, pitch, wide, high = FACADES[style % len(FACADES)].T
+    columns, storeys = np.maximum(np.rint(length / pitch), 1.0), np.maximum(np.rint(height / storey), 1.0)
+    return np.stack([columns / length, storeys / height, wide, high], axis=1).astype(np.float32)
 
 
 def lamp_heads(statics: Statics) -> NDArray[np.float64]:

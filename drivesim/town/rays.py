@@ -1,0 +1,147 @@
+"""Rays of a camera rig and what they hit first: ground, scenery or objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
+from numpy.typing import NDArray
+
+from drivesim.geometry import box_corners
+from drivesim.scene import CameraRig, Tracks
+from drivesim.town.mesh import Mesh
+
+Array = NDArray[np.float32]
+
+FAR = 1000.0  # nothing is seen beyond [m]
+NEAR = 0.1  # corners of boxes closer to the image plane are not projected [m]
+SKY, GROUND, STATIC, MOVING = range(4)  # kinds of hits
+
+
+@dataclass(frozen=True)
+class Rays:
+    """N rays. Their directions have length one along the optical axis, so that lengths of rays are depths."""
+
+    origin: Array  # [N, 3] relative to the centre of the background [m]
+    direction: Array  # [N, 3]
+    pixel: Array  # [N] width of a pixel at depth one
+
+    @cached_property
+    def norm(self) -> Array:
+        """Length [N] of the directions."""
+        return np.sqrt(np.einsum("ni,ni->n", self.direction, self.direction))
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What N rays hit first."""
+
+    kind: NDArray[np.uint8]  # [N]
+    depth: Array  # [N] in lengths of the rays; inf where the sky is
+    face: NDArray[np.int32]  # [N] face of the scenery or of the objects
+
+
+def ray_tree(mesh: Mesh) -> EmbreeScene:
+    """Embree scene of one mesh; hits name its faces."""
+    tree = EmbreeScene()
+    if len(mesh.faces):
+        TriangleMesh(tree, np.ascontiguousarray(mesh.vertices), np.ascontiguousarray(mesh.faces))
+    return tree
+
+
+def ego_directions(rig: CameraRig, offset: tuple[float, float]) -> Array:
+    """Directions [V, H * W, 3] in the ego frame of rays through the pixel centres + offset [px]; depth along them is 1."""
+    height, width = rig.image_size
+    v, u = np.mgrid[0:height, 0:width] + 0.5
+    pixels = np.stack([u + offset[0], v + offset[1], np.ones_like(u)], axis=-1).reshape(-1, 3)
+    camera = np.einsum("vij,pj->vpi", np.linalg.inv(rig.intrinsics), pixels)
+    return np.einsum("vij,vpj->vpi", rig.extrinsics[:, :3, :3], camera).astype(np.float32)
+
+
+def rig_rays(rig: CameraRig, directions: Array, poses: NDArray[np.float64], centre: NDArray[np.float64]) -> Rays:
+    """Rays of all views from `ego_directions` and the ego pose [V, 4, 4] of each, relative to `centre` [3]."""
+    rotation = poses[:, :3, :3]
+    origin = np.einsum("vij,vj->vi", rotation, rig.extrinsics[:, :3, 3]) + poses[:, :3, 3] - centre
+    pixels = directions.shape[1]
+    turned = np.matmul(directions, np.swapaxes(rotation, 1, 2).astype(np.float32)).reshape(-1, 3)
+    width = np.repeat((1.0 / rig.intrinsics[:, 0, 0]).astype(np.float32), pixels)
+    return Rays(np.repeat(origin.astype(np.float32), pixels, axis=0), turned, width)
+
+
+def trace(rays: Rays, scenery: EmbreeScene, objects: EmbreeScene, candidates: NDArray[np.int64] | None = None) -> Hits:
+    """First hits with the ground plane, the scenery and the objects; only `candidates` (rows) may hit objects."""
+    down = rays.direction[:, 2]
+    below = np.minimum(down, np.float32(-1e-9))
+    reach = np.where(down < 0.0, rays.origin[:, 2] / -below, np.float32(FAR))
+    np.minimum(reach, np.float32(FAR), out=reach)
+    static = scenery.run(rays.origin, rays.direction, dists=reach, output=1)
+    face = static["primID"]
+    kind = np.where(face >= 0, np.uint8(STATIC), np.where(reach < FAR, np.uint8(GROUND), np.uint8(SKY)))
+    depth = np.where(face >= 0, static["tfar"], reach)
+    _trace_objects(rays, objects, kind, depth, face, candidates)
+    depth[kind == SKY] = np.inf
+    return Hits(kind, depth, face)
+
+
+def _trace_objects(
+    rays: Rays, tree: EmbreeScene, kind: NDArray[np.uint8], depth: Array, face: NDArray[np.int32], rows: NDArray[np.int64] | None
+) -> None:
+    """Overwrite hits that lie behind an object."""
+    rows = np.arange(len(kind)) if rows is None else rows
+    if len(rows) == 0:
+        return
+    hits = tree.run(rays.origin.take(rows, 0), rays.direction.take(rows, 0), dists=depth.take(rows), output=1)
+    found = np.flatnonzero(hits["primID"] >= 0)
+    rows = rows.take(found)
+    kind[rows], depth[rows], face[rows] = MOVING, hits["tfar"].take(found), hits["primID"].take(found)
+
+
+def pixels_near_boxes(rig: CameraRig, poses: NDArray[np.float64], tracks: Tracks) -> NDArray[np.int64]:
+    """Rows of the rays of all views inside the rectangles around the projected boxes of tracks, with one pixel to spare."""
+    height, width = rig.image_size
+    mask = np.zeros((len(rig.names), height, width), bool)
+    if len(tracks):
+        corners = box_corners(tracks.position, tracks.size, tracks.yaw).reshape(-1, 3)
+        for view, (pose, mount, intrinsics) in enumerate(zip(poses, rig.extrinsics, rig.intrinsics, strict=True)):
+            _mark(mask[view], (corners - (pose @ mount)[:3, 3]) @ (pose @ mount)[:3, :3] @ intrinsics.T)
+    return np.flatnonzero(mask)
+
+
+def _mark(mask: NDArray[np.bool_], corners: NDArray[np.float64]) -> None:
+    """Set the rectangles around boxes, corners [M * 8, 3] in homogeneous pixels."""
+    height, width = mask.shape
+    corners = corners.reshape(-1, 8, 3)
+    ahead = corners[..., 2] > NEAR
+    whole, cut = ahead.all(1), ahead.any(1) & ~ahead.all(1)
+    pixel = np.concatenate([corners[whole][..., :2] / corners[whole][..., 2:], _cut_corners(corners[cut])])
+    low = np.maximum(np.floor(pixel.min(1)) - 1, 0).astype(int)
+    high = np.minimum(np.ceil(pixel.max(1)) + 1, (width, height)).astype(int)
+    for (x0, y0), (x1, y1) in zip(low.tolist(), high.tolist(), strict=True):
+        if x0 < x1 and y0 < y1:
+            mask[y0:y1, x0:x1] = True
+
+
+def _cut_corners(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Extreme pixels [C, 8, 2] of boxes [C, 8, 3] that are cut by the image plane: where the lines between corners ahead and
+    corners behind meet it, and the corners ahead."""
+    if len(corners) == 0:
+        return np.zeros((0, 8, 2))
+    first, second = corners[:, :, None], corners[:, None, :]
+    rise = second[..., 2:] - first[..., 2:]
+    share = (NEAR - first[..., 2:]) / np.where(rise == 0.0, 1.0, rise)
+    crossing = (first[..., 2:] > NEAR) & (second[..., 2:] <= NEAR)
+    points = np.where(crossing, first + share * (second - first), np.nan).reshape(len(corners), 64, 3)
+    points = np.concatenate([points, np.where(corners[..., 2:] > NEAR, corners, np.nan)], axis=1)
+    pixel = points[..., :2] / points[..., 2:]
+    return np.stack([np.nanmin(pixel, axis=1), np.nanmax(pixel, axis=1)] * 4, axis=1)
+
+
+def blocked(tree: EmbreeScene, start: Array, direction: Array) -> NDArray[np.bool_]:
+    """Whether something stands between points [3, N] and a far light in one direction [3]."""
+    if start.shape[1] == 0:
+        return np.zeros(0, bool)
+    origin = np.ascontiguousarray(start.T)
+    return tree.run(origin, np.ascontiguousarray(np.broadcast_to(direction, origin.shape)), query="OCCLUDED") >= 0

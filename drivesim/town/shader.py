@@ -1,0 +1,169 @@
+"""Finished colours of what the rays of a scene hit. Colours, points and normals have shape [3, N]."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.scene import Scene
+from drivesim.town import shading
+from drivesim.town.background import Background
+from drivesim.town.looks import look_of, sky_color, sun_direction
+from drivesim.town.mesh import FACADE, FOLIAGE, GLASS, HEADLIGHT, LAMP, TAILLIGHT
+from drivesim.town.objects import Objects
+from drivesim.town.paint import WET_OF_PAINT
+from drivesim.town.rays import GROUND, MOVING, SKY, STATIC, Hits, Rays, blocked
+
+Array = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+SHADOW_RANGE = 90.0  # surfaces farther away get no cast shadows [m]
+OBJECT_SHADOW_HEIGHT = 5.0  # above it no object casts a shadow [m]
+LEAF_OFFSET, FACE_OFFSET = 0.5, 0.03  # from where on shadows are looked for [m]
+
+
+class Shader:
+    """Lights one scene; `sharpness` is the size of a sample relative to a pixel."""
+
+    def __init__(self, scene: Scene, background: Background, objects: Objects, sharpness: float) -> None:
+        self.background, self.objects, self.look = background, objects, look_of(scene.tags)
+        self.sharpness = np.float32(sharpness)
+        self.sun = sun_direction(self.look, background.statics.seed)
+        self.sunlight = np.array(self.look.sun, np.float32)
+        ego_from_global = np.linalg.inv(scene.ego.pose)
+        self.ego_rotation = ego_from_global[:3, :3].astype(np.float32)
+        self.ego_offset = (ego_from_global[:3, :3] @ background.centre + ego_from_global[:3, 3]).astype(np.float32)[:, None]
+
+    def colors(self, rays: Rays, hits: Hits) -> Array:
+        """Colours [3, N] of all rays."""
+        out = np.empty((3, len(hits.kind)), np.float32)
+        sky = np.flatnonzero(hits.kind == SKY)
+        out[:, sky] = sky_color(self.look, rays.direction.take(sky, 0).T / rays.norm.take(sky), self.sun)
+        for kind, shade in ((GROUND, self._ground), (STATIC, self._static), (MOVING, self._moving)):
+            rows = np.flatnonzero(hits.kind == kind)
+            if len(rows):
+                surface = Surface(rays, hits, rows)
+                out[:, rows] = self._in_haze(shade(surface), surface)
+        return out
+
+    def _in_haze(self, color: Array, surface: Surface) -> Array:
+        """Colours as they arrive after the air in between."""
+        horizon = np.array(self.look.horizon, np.float32)[:, None]
+        color -= horizon
+        color *= np.exp(surface.depth * surface.norm * np.float32(-self.look.haze))
+        color += horizon
+        return color
+
+    def _ground(self, surface: Surface) -> Array:
+        """Painted ground with shadows, lamp light and rain on it."""
+        direction, size = surface.direction, surface.size * self.sharpness
+        xy = surface.point[:2] - self.background.corner[:, None]
+        grazing = np.maximum(-direction[2] / surface.norm, 1e-3)
+        ahead = direction[:2] / np.maximum(np.hypot(direction[0], direction[1]), 1e-6)
+        across = np.stack([-ahead[1], ahead[0]]) * size
+        color = self.background.ground.sample(xy, ahead * (size / grazing), across)
+        color *= self._ground_light(surface, xy, size / np.sqrt(grazing))
+        return self._wet(color, xy, grazing) if self.look.wetness > 0.0 else color
+
+    def _ground_light(self, surface: Surface, xy: Array, size: Array) -> Array:
+        """Light [3, N] on the ground."""
+        lit = self._ground_visibility(surface, xy, size) if self.look.shadows else np.ones(1, np.float32)
+        light = np.array(self.look.sky, np.float32)[:, None] + shading.tinted(lit * self.sun[2], self.sunlight)
+        return self._with_lamps(light, surface.point)
+
+    def _ground_visibility(self, surface: Surface, xy: Array, size: Array) -> Array:
+        """How much of the sun [N] reaches points of the ground."""
+        pyramid = self.background.shadows(self.sun)
+        lit = 1.0 - pyramid.at(xy, pyramid.level_of(size)) * np.float32(1 / 255)
+        near = np.flatnonzero((lit > 0.0) & (surface.depth < SHADOW_RANGE))
+        lit[near] *= ~blocked(self.objects.tree, surface.point.take(near, 1), self.sun)
+        return lit
+
+    def _wet(self, color: Array, xy: Array, grazing: Array) -> Array:
+        """Dark, faintly mirroring where rain wets the paint."""
+        wet = self.look.wetness * WET_OF_PAINT.take(self.background.ground.paint_at(xy))
+        mirror = wet * (0.06 + 0.55 * np.square(1.0 - np.minimum(3.0 * grazing, 1.0)))
+        color *= 1.0 - shading.WET_DARKENING * wet
+        return color + mirror * (0.8 * np.array(self.look.horizon, np.float32)[:, None] - color)
+
+    def _static(self, surface: Surface) -> Array:
+        """Buildings, trees and poles."""
+        scenery, face = self.background.scenery, surface.face
+        normal, color = self.background.normals.take(face, 1), scenery.color.take(face, 1)
+        material = scenery.mesh.material.take(face)
+        own_light = np.zeros_like(color)
+        leaves, walls = np.flatnonzero(material == FOLIAGE), np.flatnonzero(material == FACADE)
+        self._leaf(surface, leaves, normal, color)
+        if len(walls):
+            size = surface.size.take(walls) * self.sharpness
+            facing = np.abs((normal.take(walls, 1) * surface.direction.take(walls, 1)).sum(0)) / surface.norm.take(walls)
+            color[:, walls], own_light[:, walls] = shading.facade(
+                scenery, face.take(walls) >> 1, surface.point.take(walls, 1), color.take(walls, 1),
+                (size / np.maximum(facing, 0.05), size), self.look,
+            )  # fmt: skip
+        offset = np.where(material == FOLIAGE, np.float32(LEAF_OFFSET), np.float32(FACE_OFFSET))
+        color *= self._light(surface, normal, offset)
+        if self.look.lights > 0.0:
+            own_light[:, material == LAMP] = shading.LAMPLIGHT[:, None] * np.float32(self.look.lights)
+        return color + own_light
+
+    def _leaf(self, surface: Surface, rows: Rows, normal: Array, color: Array) -> None:
+        """Round the crowns of trees: smooth normals, darker below."""
+        if len(rows) == 0:
+            return
+        scenery = self.background.scenery
+        tree = scenery.mesh.owner.take(surface.face.take(rows))
+        radial = (surface.point.take(rows, 1) - scenery.crown_centre.take(tree, 1)) / scenery.crown_radius.take(tree, 1)
+        smooth = radial / np.sqrt(np.square(radial).sum(0))
+        normal[:, rows] = 0.3 * normal.take(rows, 1) + 0.7 * smooth
+        color[:, rows] *= 0.95 + 0.2 * radial[2]
+
+    def _moving(self, surface: Surface) -> Array:
+        """Cars, people and other objects."""
+        mesh, face = self.objects.mesh, surface.face
+        normal = np.ascontiguousarray(self.objects.normals.take(face, 0).T)
+        normal *= -np.sign((normal * surface.direction).sum(0))
+        material = mesh.material.take(face)
+        color = np.ascontiguousarray(mesh.color.take(face, 0).T)
+        color *= self._light(surface, normal, np.full(len(face), FACE_OFFSET, np.float32))
+        glass = np.flatnonzero(material == GLASS)
+        color[:, glass] += shading.pane_reflection(self.look, normal[2].take(glass))
+        if self.look.lights > 0.0:
+            color[:, material == HEADLIGHT] += shading.HEADLIGHT[:, None] * np.float32(0.9 * self.look.lights)
+            color[:, material == TAILLIGHT] += shading.TAILLIGHT[:, None] * np.float32(self.look.lights)
+        return color
+
+    def _light(self, surface: Surface, normal: Array, offset: Array) -> Array:
+        """Light [3, N] of sky, sun and lamps on surfaces; `offset` [N] is where their shadow rays start [m]."""
+        light = shading.skylight(self.look, normal[2])
+        toward = np.maximum(self.sun @ normal, 0.0)
+        if self.look.shadows:
+            rows = np.flatnonzero((toward > 0.0) & (surface.depth < SHADOW_RANGE))
+            start = surface.point.take(rows, 1) + normal.take(rows, 1) * offset.take(rows)
+            dark = blocked(self.background.tree, start, self.sun)
+            low = np.flatnonzero(~dark & (start[2] < OBJECT_SHADOW_HEIGHT))
+            dark[low] = blocked(self.objects.tree, start.take(low, 1), self.sun)
+            toward[rows.compress(dark)] = 0.0
+        light += shading.tinted(toward, self.sunlight)
+        return self._with_lamps(light, surface.point)
+
+    def _with_lamps(self, light: Array, point: Array) -> Array:
+        """Light [3, N] or [3, 1] with that of street lamps and the headlights of the ego vehicle."""
+        if self.look.lights < 0.6:
+            return light
+        pool = self.background.lamplight().at(point[:2] - self.background.corner[:, None]) * np.float32(0.75 * self.look.lights / 255)
+        pool *= np.clip(1.1 - point[2] * np.float32(1 / 9), 0.0, 1.0)
+        cone = shading.headlights(self.look, self.ego_rotation @ point + self.ego_offset)
+        return light + shading.tinted(pool, shading.LAMPLIGHT) + shading.tinted(cone, shading.HEADLIGHT)
+
+
+class Surface:
+    """Some of the hits of some rays."""
+
+    def __init__(self, rays: Rays, hits: Hits, rows: Rows) -> None:
+        self.depth = hits.depth.take(rows)  # [M] [m]
+        self.face = hits.face.take(rows)  # [M]
+        self.direction = np.ascontiguousarray(rays.direction.take(rows, 0).T)  # [3, M]
+        self.norm = rays.norm.take(rows)  # [M]
+        self.size = self.depth * rays.pixel.take(rows)  # [M] width of the pixel there [m]
+        self.point = rays.origin.take(rows, 0).T + self.direction * self.depth  # [3, M] [m]
