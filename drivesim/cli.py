@@ -1,0 +1,38 @@
+"""Command line: `drivesim <command> [key=value ...]`; every command is a Hydra application over `drivesim/configs`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "drive": "let a policy drive; writes a video and a JSON trace",
+    "data": "write a nuScenes-format data set of the town",
+    "train": "train the image codec or the stage generator",
+    "bench": "measure time per stage, steps/s and memory",
+}
+
+
+def main() -> None:
+    """Runs the command that the first argument names."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return
+    command = arguments[0]
+    if command not in COMMANDS:
+        sys.exit(f"drivesim: found command {command!r}, accepted {', '.join(COMMANDS)}\n\n{usage()}")
+    sys.argv = [f"drivesim {command}", *arguments[1:]]
+    try:
+        import_module(f"drivesim.commands.{command}").main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def usage() -> str:
+    """Help text over all commands."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        ["usage: drivesim <command> [key=value ...]", "", *lines, "", "`drivesim <command> --help` shows its settings."]
+    )

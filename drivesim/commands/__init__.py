@@ -1,0 +1,1 @@
+"""The sub-commands of `drivesim`, one Hydra application per file."""

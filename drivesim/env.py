@@ -1,0 +1,365 @@
+"""The environment: one driving world behind the Gymnasium interface. The only object with state of its own."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from numpy.typing import ArrayLike, NDArray
+
+from drivesim.actions import Control, make_action
+from drivesim.conditions import Conditions, build_conditions
+from drivesim.display import Window
+from drivesim.events import Events
+from drivesim.generators.interface import Generator, load_generator
+from drivesim.judge import Verdict, judge
+from drivesim.observations import ROUTE_POINTS, ROUTE_SPACING, Observation, Truth, View, make_sensors
+from drivesim.rewards import RewardWeights, weighted_sum
+from drivesim.route_frame import RoutePosition, locate, points_ahead
+from drivesim.scene import CAMERAS, Scene
+from drivesim.sources import check_options, first_frames, make_source
+from drivesim.timings import Stopwatch, Timings
+from drivesim.vehicle import KinematicBicycle
+from drivesim.video import Panel, camera_dict, compose
+
+if TYPE_CHECKING:
+    from drivesim.world import World, WorldSource
+
+RENDER_FPS = 12.0
+IMAGE_SIZE = (72, 128)
+CURVE_STEPS = 240  # steps kept for the curves of the picture
+Info = dict[str, Any]
+
+
+@dataclass
+class EnvState:
+    """The whole world at one instant: saved by `get_state`, restored by `set_state`. Treat it as opaque."""
+
+    world: World
+    anchor: Scene  # first scene of the drive
+    route: RoutePosition
+    generator: Any
+    frames: NDArray[np.uint8] | None  # [V, H, W, 3], never changed in place
+    random: np.random.Generator
+    steps: int = 0
+    distance: float = 0.0  # [m] driven
+    over: bool = False
+    action: list[float] = field(default_factory=list)
+    terms: dict[str, float] = field(default_factory=dict)
+    events: Events = field(default_factory=Events)
+    speeds: deque[float] = field(default_factory=lambda: deque(maxlen=CURVE_STEPS))
+    rewards: deque[float] = field(default_factory=lambda: deque(maxlen=CURVE_STEPS))
+
+    def copy(self) -> EnvState:
+        """An independent copy. Worlds and scenes are frozen and therefore shared."""
+        shared = {id(value): value for value in (self.world, self.anchor, self.frames)}
+        return copy.deepcopy(self, shared)
+
+
+class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
+    """A driving world. Strings choose its parts; see README.md for what each of them means.
+
+    Raises ValueError for any setting that does not exist, with what is accepted.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": RENDER_FPS}
+
+    def __init__(
+        self,
+        source: str | WorldSource = "town",
+        generator: str | Generator | None = "stage",
+        traffic: str | None = None,
+        action: str = "normalized",
+        observation: Sequence[str] = ("default",),
+        image_size: Sequence[int] | None = None,
+        seconds: float | None = 60.0,
+        reward: Mapping[str, float] | None = None,
+        source_options: Mapping[str, Any] | None = None,
+        generator_options: Mapping[str, Any] | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(f"render_mode: found {render_mode!r}, accepted {self.metadata['render_modes']} or None")
+        if seconds is not None and not 0.0 < seconds < float("inf"):
+            raise ValueError(f"seconds: found {seconds}, accepted a positive number, or None for no limit")
+        self.render_mode = render_mode
+        self.seconds = seconds
+        self.settings = {
+            "source": _name(source), "generator": _name(generator), "traffic": traffic, "action": action,
+            "observation": list(observation),
+            "image_size": list(image_size) if image_size is not None else None, "seconds": seconds,
+            "reward": dict(reward or {}), "source_options": dict(source_options or {}),
+            "generator_options": dict(generator_options or {}),
+        }  # fmt: skip
+        self.weights = RewardWeights.of(reward)
+        self.generator = _generator(generator, image_size, generator_options or {})
+        spec = self.generator.spec if self.generator else None
+        self.image_size = _image_size(image_size, spec.image_size if spec else None)
+        self.chunk, self.dt = (spec.chunk, 1.0 / spec.fps) if spec else (1, 1.0 / RENDER_FPS)
+        self.source = make_source(source, traffic, self.image_size, source_options or {})
+        self._action = make_action(action, KinematicBicycle(), self.chunk)
+        cameras = spec.cameras if spec else None
+        self._sensors = make_sensors(observation, cameras, self.image_size)
+        self._truth = Truth(self.image_size)
+        self.action_space = self._action.space()
+        entries = {name: space for sensor in self._sensors for name, space in sensor.spaces().items()}
+        self.observation_space = spaces.Dict(entries)
+        self._state: EnvState | None = None
+        self._window: Window | None = None
+
+    # What a policy, a planner or a recorder may look at.
+
+    @property
+    def scene(self) -> Scene:
+        """Everything that is known of the world now."""
+        return self._running("scene").world.scene
+
+    @property
+    def route(self) -> NDArray[np.float64]:
+        """Route points [R, 3] (x, y, heading) in the global frame [m, rad]."""
+        return self._running("route").world.route.points
+
+    @property
+    def frames(self) -> NDArray[np.uint8] | None:
+        """Pictures [V, H, W, 3] of the cameras that the generator draws; None without generator."""
+        return self._running("frames").frames
+
+    @property
+    def time(self) -> float:
+        """Time since the reset [s]."""
+        return self._running("time").steps * self.step_seconds
+
+    @property
+    def step_seconds(self) -> float:
+        """Duration of one control step [s]."""
+        return self.chunk * self.dt
+
+    # Gymnasium.
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
+        """Begins a drive. Options: scene, town, weather, time_of_day, route, start_time; a source may take fewer."""
+        super().reset(seed=seed)
+        check_options(options)
+        clock = Stopwatch()
+        world_seed = int(self.np_random.integers(2**31))
+        world = self.source.reset(world_seed, options)
+        clock.lap("world")
+        frames, generator = self._first_frames(world, world_seed, clock)
+        position = locate(world.route.points, world.scene.ego)
+        self._state = EnvState(world, world.scene, position, generator, frames, self.np_random)
+        self._state.speeds.append(world.scene.ego.speed)
+        self._state.rewards.append(0.0)
+        observation = self._observe()
+        clock.lap("observe")
+        if self.render_mode == "human":
+            self._show()
+        return observation, self._info(clock.timings())
+
+    def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, Info]:
+        """One control step: the ego moves, the others react, the cameras see what came of it."""
+        state = self._running("step")
+        if state.over:
+            raise ResetNeeded("step: the drive is over; accepted after reset()")
+        before = state.world.scene
+        controls = self._action.act(action, before.ego)
+        clock = Stopwatch()
+        worlds, verdict = self._advance(state, controls)
+        clock.lap("world")
+        self._draw(state, [world.scene for world in worlds], before, clock)
+        self._settle(state, worlds[-1], verdict, np.asarray(action, float).reshape(-1).tolist())
+        observation = self._observe()
+        clock.lap("observe")
+        if self.generator is not None:
+            state.generator = self.generator.commit(state.generator)
+            clock.lap("commit")
+        terminated = bool(verdict.events.collisions) or verdict.events.off_road
+        truncated = self.seconds is not None and state.steps * self.step_seconds >= self.seconds - 1e-9
+        state.over = terminated or truncated
+        if self.render_mode == "human":
+            self._show()
+        info = self._info(clock.timings(getattr(self.generator, "timings", None)))
+        return observation, state.rewards[-1], terminated, truncated, info
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """The picture of the present state [484, 1152, 3] for "rgb_array"; "human" shows it by itself."""
+        if self.render_mode is None:
+            gym.logger.warn('render() does nothing without render_mode="rgb_array" or "human" at construction')
+            return None
+        if self.render_mode == "human":
+            self._show()
+            return None
+        return self.picture()
+
+    def picture(self, title: str = "") -> NDArray[np.uint8]:
+        """Cameras in ring layout, bird's-eye view, speed, action and reward [484, 1152, 3]."""
+        state = self._running("picture")
+        scene, names = state.world.scene, self.generator.spec.cameras if self.generator else CAMERAS
+        panel = Panel(
+            title, self.time, state.action, scene.ego.acceleration, scene.ego.steering, _event_words(state.events),
+            state.terms, list(state.speeds), list(state.rewards),
+        )  # fmt: skip
+        frames = camera_dict(state.frames, names) if state.frames is not None else None
+        return compose(frames, scene, state.world.route.points, panel)
+
+    def close(self) -> None:
+        """Closes the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    # The world is a value.
+
+    def get_state(self) -> EnvState:
+        """A copy of everything that decides what happens next."""
+        return self._running("get_state").copy()
+
+    def set_state(self, state: EnvState) -> None:
+        """Continues from a state that this env, or one made with the same settings, has saved."""
+        if not isinstance(state, EnvState):
+            raise ValueError(f"set_state: found {type(state).__name__}, accepted an EnvState from get_state()")
+        self._state = state.copy()
+        self.np_random = self._state.random
+
+    def copy(self) -> DriveWorldEnv:
+        """A second env in the same state, with weights and settings shared."""
+        twin = copy.copy(self)
+        twin._window = None
+        twin.action_space, twin.observation_space = copy.deepcopy((self.action_space, self.observation_space))
+        if self._state is not None:
+            twin.set_state(self._state)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DriveWorldEnv:
+        return self.copy()
+
+    # The parts of a step.
+
+    def _running(self, what: str) -> EnvState:
+        if self._state is None:
+            raise ResetNeeded(
+                f"{what}: found an environment before its first reset; accepted after reset() or set_state()"
+            )
+        return self._state
+
+    def _advance(self, state: EnvState, controls: Sequence[Control]) -> tuple[list[World], Verdict]:
+        """The worlds at every frame of the control step, and what came of it."""
+        world, worlds = state.world, []
+        vehicle = KinematicBicycle(world.scene.vehicle)
+        for acceleration, steering in controls:
+            world = self.source.step(world, vehicle.step(world.scene.ego, acceleration, steering, self.dt), self.dt)
+            worlds.append(world)
+        return worlds, judge(state.world.scene.ego, worlds, self.dt)
+
+    def _draw(self, state: EnvState, scenes: list[Scene], before: Scene, clock: Stopwatch) -> None:
+        if self.generator is None:
+            return
+        conditions = self._conditions(scenes, before, state.anchor)
+        clock.lap("conditions")
+        frames, state.generator = self.generator.step(state.generator, conditions)
+        state.frames = _pictures(frames)
+        clock.lap("generate")
+
+    def _conditions(self, scenes: list[Scene], before: Scene | None, anchor: Scene) -> Conditions:
+        assert self.generator is not None
+        return build_conditions([scenes], [before], [anchor], self.generator.spec.conditions)
+
+    def _first_frames(self, world: World, seed: int, clock: Stopwatch) -> tuple[NDArray[np.uint8] | None, Any]:
+        """Pictures of the first scene and the generator's state after them."""
+        if self.generator is None:
+            return None, None
+        conditions = self._conditions([world.scene], None, world.scene)
+        clock.lap("conditions")
+        history = first_frames(self.source, world, self.generator.spec)
+        past = None if history is None else torch.from_numpy(history)[None]
+        generator = self.generator.start(past, conditions, [seed])
+        if past is None:
+            frames, generator = self.generator.step(generator, conditions)
+            generator = self.generator.commit(generator)
+        else:
+            frames = past
+        clock.lap("generate")
+        return _pictures(frames), generator
+
+    def _settle(self, state: EnvState, world: World, verdict: Verdict, action: list[float]) -> None:
+        """Takes over what the step has led to."""
+        state.world, state.route, state.events, state.terms = world, verdict.route, verdict.events, verdict.terms
+        state.steps += 1
+        state.distance += verdict.distance
+        state.action = action
+        state.speeds.append(world.scene.ego.speed)
+        state.rewards.append(weighted_sum(verdict.terms, self.weights))
+
+    def _observe(self) -> Observation:
+        state = self._running("observe")
+        scene, route = state.world.scene, state.world.route.points
+        ahead = points_ahead(route, state.route, scene.ego, ROUTE_POINTS, ROUTE_SPACING)
+        view = View(scene, ahead, state.frames, self._truth)
+        observation: Observation = {}
+        for sensor in self._sensors:
+            observation.update(sensor.observe(view))
+        return observation
+
+    def _info(self, timings: Timings) -> Info:
+        state = self._running("info")
+        ego = state.world.scene.ego
+        events = {
+            "collisions": [asdict(collision) for collision in state.events.collisions],
+            "off_road": state.events.off_road,
+            "corners_off_road": state.events.corners_off_road,
+        }
+        metrics = {
+            "time": self.time, "speed": ego.speed, "acceleration": ego.acceleration, "route_offset": state.route.offset,
+            "heading_error": state.route.heading_error, "distance": state.distance,
+            "tracks": float(len(state.world.scene.tracks)),
+        }  # fmt: skip
+        return {"rewards": dict(state.terms), "events": events, "metrics": metrics, "timings": timings}
+
+    def _show(self) -> None:
+        if self._window is None:
+            self._window = Window("drivesim")
+        self._window.show(self.picture())
+
+
+def _name(part: object) -> str | None:
+    return part if part is None or isinstance(part, str) else type(part).__name__
+
+
+def _generator(
+    generator: str | Generator | None, image_size: Sequence[int] | None, options: Mapping[str, Any]
+) -> Generator | None:
+    if generator is None or not isinstance(generator, str):
+        if options:
+            raise ValueError(f"generator_options: found {dict(options)}, accepted with the name of a generator only")
+        return generator
+    size = {} if image_size is None else {"image_size": tuple(image_size)}
+    return load_generator(generator, **size, **options)
+
+
+def _image_size(wanted: Sequence[int] | None, drawn: tuple[int, int] | None) -> tuple[int, int]:
+    """(height, width) of the pictures."""
+    if wanted is None:
+        return drawn or IMAGE_SIZE
+    size = tuple(int(side) for side in wanted)
+    if len(size) != 2 or min(size) < 8:
+        raise ValueError(f"image_size: found {tuple(wanted)}, accepted (height, width) of at least 8 px each")
+    if drawn is not None and drawn != size:
+        raise ValueError(f"image_size: found {size}, accepted {drawn}, which is what the generator draws")
+    return size[0], size[1]
+
+
+def _event_words(events: Events) -> list[str]:
+    words = [f"hit {collision.class_name}" for collision in events.collisions]
+    return words + ["off road"] * events.off_road
+
+
+def _pictures(frames: torch.Tensor) -> NDArray[np.uint8]:
+    """The last frame of the only world [V, H, W, 3] of frames [1, T, V, H, W, 3]."""
+    return frames[0, -1].cpu().numpy().copy()

@@ -1,0 +1,80 @@
+"""What happened to the ego: collisions with who was at fault, and leaving the road."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.geometry import box_footprints, rectangles_overlap
+from drivesim.scene import OBJECT_CLASSES, EgoState, Tracks, VehicleShape
+
+STOPPED_SPEED = 0.05  # [m/s], as in nuPlan
+BUMPER_DEPTH = 0.3  # [m], part of the ego body that counts as its front
+REAR_ANGLE_COSINE = float(np.cos(np.deg2rad(150.0)))  # a track beyond this bearing is behind the ego, as in nuPlan
+
+
+@dataclass(frozen=True)
+class Collision:
+    """One track that the ego overlaps. `kind`: stopped_ego, stopped_track, rear, front or side."""
+
+    track_id: int
+    class_name: str
+    kind: str
+    at_fault: bool
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of one step. `corners_off_road` counts the ego's corners that are not on drivable area."""
+
+    collisions: tuple[Collision, ...] = ()
+    off_road: bool = False
+    corners_off_road: int = 0
+
+
+def ego_footprint(ego: EgoState, shape: VehicleShape) -> NDArray[np.float64]:
+    """Ground rectangle [4, 2] of the ego body, counter-clockwise from the front left corner [m]."""
+    (c, s), (x, y) = ego.pose[:2, 0].tolist(), ego.pose[:2, 3].tolist()
+    front, rear, side = shape.length - shape.rear_overhang, -shape.rear_overhang, 0.5 * shape.width
+    corners = ((front, side), (rear, side), (rear, -side), (front, -side))
+    return np.array([(x + c * a - s * b, y + s * a + c * b) for a, b in corners])
+
+
+def find_collisions(
+    ego: EgoState, shape: VehicleShape, footprint: NDArray[np.float64], tracks: Tracks, straddles: bool
+) -> tuple[Collision, ...]:
+    """Collisions of the ego body `footprint` [4, 2] with the tracks; `straddles`: the ego is not inside one lane."""
+    offset = tracks.position[:, :2] - 0.5 * (footprint[0] + footprint[2])
+    reach = 0.5 * (np.hypot(tracks.size[:, 0], tracks.size[:, 1]) + np.hypot(shape.length, shape.width))
+    near = np.flatnonzero((offset * offset).sum(-1) < reach * reach)
+    if near.size == 0:
+        return ()
+    boxes = box_footprints(tracks.position[near], tracks.size[near], tracks.yaw[near])
+    hit = rectangles_overlap(footprint[None], boxes)
+    return tuple(
+        _collision(ego, footprint, tracks, int(row), box, straddles) for row, box in zip(near[hit], boxes[hit])
+    )
+
+
+def _collision(
+    ego: EgoState, footprint: NDArray[np.float64], tracks: Tracks, row: int, box: NDArray[np.float64], straddles: bool
+) -> Collision:
+    kind = _kind(ego, footprint, tracks, row, box)
+    at_fault = kind in ("front", "stopped_track") or (kind == "side" and straddles)
+    return Collision(int(tracks.ids[row]), OBJECT_CLASSES[tracks.class_ids[row]], kind, at_fault)
+
+
+def _kind(ego: EgoState, footprint: NDArray[np.float64], tracks: Tracks, row: int, box: NDArray[np.float64]) -> str:
+    """Type of a collision in the order in which nuPlan decides it."""
+    if abs(ego.speed) <= STOPPED_SPEED:
+        return "stopped_ego"
+    if float(np.hypot(*tracks.velocity[row])) <= STOPPED_SPEED:
+        return "stopped_track"
+    bearing = tracks.position[row, :2] - ego.xy
+    if float(bearing @ ego.pose[:2, 0]) < REAR_ANGLE_COSINE * float(np.hypot(*bearing)):
+        return "rear"
+    depth = BUMPER_DEPTH * ego.pose[:2, 0]
+    bumper = np.array([footprint[0], footprint[0] - depth, footprint[3] - depth, footprint[3]])
+    return "front" if bool(rectangles_overlap(bumper, box)) else "side"

@@ -1,0 +1,82 @@
+"""Where worlds come from, by name, and the first pictures of a drive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.generators.interface import GeneratorSpec
+from drivesim.scene import Scene
+
+if TYPE_CHECKING:
+    from drivesim.world import World, WorldSource
+
+SOURCES = ("town", "nuscenes")
+TRAFFIC = ("idm", "log", "none")
+RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time")
+
+
+def make_source(
+    source: str | WorldSource, traffic: str | None, image_size: tuple[int, int], options: Mapping[str, Any]
+) -> WorldSource:
+    """The source of that name, or the given one; ValueError for unknown names."""
+    if traffic is not None and traffic not in TRAFFIC:
+        raise ValueError(f"traffic: found {traffic!r}, accepted {TRAFFIC}")
+    if not isinstance(source, str):
+        if traffic is not None or options:
+            raise ValueError("source: found an object with traffic or source_options, accepted those with a name only")
+        return source
+    if source == "town":
+        from drivesim.town.rig import nuscenes_rig
+        from drivesim.world import TownSource
+
+        return TownSource(traffic=traffic or "idm", rig=nuscenes_rig(image_size), **options)
+    if source == "nuscenes":
+        from drivesim.data.nuscenes import NuScenesSource
+
+        return NuScenesSource(traffic=traffic or "log", **options)
+    raise ValueError(f"source: found {source!r}, accepted {SOURCES} or a WorldSource")
+
+
+def check_options(options: Mapping[str, Any] | None) -> None:
+    """ValueError if `options` of reset hold a key that no source knows."""
+    unknown = sorted(set(options or {}) - set(RESET_OPTIONS))
+    if unknown:
+        raise ValueError(f"options: found unknown {unknown}, accepted {list(RESET_OPTIONS)}")
+
+
+def first_frames(source: WorldSource, world: World, spec: GeneratorSpec) -> NDArray[np.uint8] | None:
+    """The pictures [T, V, H, W, 3] that a drive begins with: recorded ones, else ray-cast if the generator needs some.
+
+    None if there are none and none are needed. Raises ValueError if they are needed and the scene cannot be rendered.
+    """
+    recorded = source.history_frames(world)
+    if recorded is not None:
+        return _resized(recorded, spec.image_size)
+    if spec.history == 0:
+        return None
+    scene = world.scene
+    if scene.map is None or scene.statics is None:
+        raise ValueError(
+            f"generator: found one that starts from {spec.history} picture(s), and a scene that has none and cannot be "
+            "ray-cast; accepted a scene with recorded pictures, or a town scene"
+        )
+    return np.repeat(truth(scene, spec.image_size)[None], spec.history, axis=0)
+
+
+def truth(scene: Scene, image_size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Ray-cast pictures [V, H, W, 3] of a town scene."""
+    from drivesim.town.raycast import Raycaster
+
+    return Raycaster(scene.rig.resized(image_size)).render(scene).images
+
+
+def _resized(frames: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if frames.shape[2:4] == tuple(size):
+        return frames
+    pictures = [cv2.resize(f, size[::-1], interpolation=cv2.INTER_AREA) for f in frames.reshape(-1, *frames.shape[2:])]
+    return np.stack(pictures).reshape(*frames.shape[:2], *size, 3)

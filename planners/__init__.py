@@ -1,0 +1,1 @@
+"""Policies that plan; they use only what the environment shows to everybody."""
