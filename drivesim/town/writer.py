@@ -1,0 +1,160 @@
+"""Drives written as a nuScenes-format data set that the official devkit loads without a patch.
+
+Pictures are taken at 12 Hz by all cameras at once; every sixth frame is an annotated key frame with a LIDAR sweep. The
+reader (`drivesim.data.nuscenes`) gets the same boxes, poses and map back. See `writer_sheets` for where towns are laid.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from drivesim.geometry import transform_points
+from drivesim.scene import CameraRig, Scene, Tags
+from drivesim.town.raycast import Raycaster, RenderedFrame
+from drivesim.town.rig import LIDAR_EXTRINSICS, nuscenes_rig
+from drivesim.town.writer_labels import points_in_boxes, visible_share
+from drivesim.town.writer_map import write_sheets
+from drivesim.town.writer_sheets import SeenMap, bounds_around, lay_out
+from drivesim.town.writer_tables import LIDAR, DriveRecord, KeyFrame, SensorFile, Tables
+
+FPS = 12
+KEY_STEP = 6  # frames from key frame to key frame
+FIRST_STAMP = 1_600_000_000_000_000  # [us] of the first drive
+STAMP_STEP = 1_000_000_000  # [us] between the first frames of drives
+JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What is to be recorded: scenes at 12 Hz, all with map, statics and the same rig."""
+
+    name: str
+    scenes: Iterable[Scene]
+    frames: int  # 6 k + 1, so that the drive ends with a key frame
+
+
+def describe(tags: Tags) -> str:
+    """Scene description that names the look, as nuScenes does."""
+    words = [tags.weather, tags.time_of_day, "town"]
+    return ", ".join(words).capitalize()
+
+
+def _check_target(out_dir: Path) -> None:
+    if out_dir.exists():
+        raise ValueError(f"out_dir: found {out_dir} already there, accepted a path that does not exist yet")
+
+
+def write_drives(
+    out_dir: str | Path, drives: Sequence[Drive], version: str = "v1.0-town", samples_per_pixel: int = 1, progress: bool = True
+) -> Path:
+    """Record drives into a new dataroot. It appears only when it is complete; ValueError if it exists already."""
+    out_dir = Path(out_dir)
+    _check_target(out_dir)
+    partial = out_dir.with_name(f".{out_dir.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        with tqdm(total=sum(drive.frames for drive in drives), unit="frame", disable=not progress) as bar:
+            records = [
+                Recorder(partial, drive, FIRST_STAMP + index * STAMP_STEP, samples_per_pixel).record(bar)
+                for index, drive in enumerate(drives)
+            ]
+        _write_tables(partial, version, records)
+        os.replace(partial, out_dir)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out_dir
+
+
+def _write_tables(root: Path, version: str, records: Sequence[DriveRecord]) -> None:
+    """Lay the drives on map sheets, then write sheets and tables."""
+    places = lay_out([record.map.bounds for record in records])
+    locations = write_sheets(root, [record.map for record in records], places)
+    tables = Tables()
+    for record, place in zip(records, places):
+        tables.add(record, place)
+    tables.write(root / version, locations)
+
+
+def _scenes(drive: Drive) -> Iterator[Scene]:
+    """The scenes of a drive; ValueError if they are too few or too many, have no map, or change the rig."""
+    if drive.frames < 1 or drive.frames % KEY_STEP != 1:
+        raise ValueError(f"frames of {drive.name}: found {drive.frames}, accepted {KEY_STEP} k + 1, to end on a key frame")
+    count, rig = 0, None
+    for count, scene in enumerate(islice(drive.scenes, drive.frames), 1):
+        rig = rig or scene.rig
+        if scene.map is None or scene.rig is not rig:
+            raise ValueError(f"scene {count - 1} of {drive.name}: found no map or another rig, accepted one rig and a map")
+        yield scene
+    if count != drive.frames:
+        raise ValueError(f"scenes of {drive.name}: found {count}, accepted {drive.frames}")
+
+
+class Recorder:
+    """Collects one drive: renders every scene, writes its files and keeps what the tables need."""
+
+    def __init__(self, root: Path, drive: Drive, start: int, samples_per_pixel: int) -> None:
+        self.root, self.drive, self.start, self.samples_per_pixel = root, drive, start, samples_per_pixel
+        self.stamps: list[int] = []
+        self.poses: list[NDArray[np.float64]] = []
+        self.files: list[SensorFile] = []
+        self.keys: list[KeyFrame] = []
+        self.seen = SeenMap(drive.name)
+
+    def record(self, bar: tqdm) -> DriveRecord:
+        """The whole drive."""
+        for frame, scene in enumerate(_scenes(self.drive)):
+            if frame == 0:
+                first, raycaster, lidar = scene, Raycaster(scene.rig, self.samples_per_pixel), Lidar()
+            self.stamps.append(self.start + round(1e6 * (scene.timestamp - first.timestamp)))
+            self.poses.append(scene.ego.pose)
+            self.seen.add(scene.map)
+            picture = raycaster.render(scene)
+            self._write_pictures(frame, picture.images, scene.rig)
+            if frame % KEY_STEP == 0:
+                self._annotate(frame, scene, picture, lidar)
+            bar.update()
+        return DriveRecord(
+            name=self.drive.name,
+            description=first.description or describe(first.tags),
+            stamps=np.array(self.stamps, np.int64),
+            poses=np.array(self.poses),
+            rig=first.rig,
+            lidar_extrinsics=LIDAR_EXTRINSICS,
+            files=self.files,
+            key_frames=self.keys,
+            map=self.seen.cropped(bounds_around(np.array(self.poses)[:, :2, 3])),
+        )
+
+    def _path(self, frame: int, channel: str, suffix: str) -> Path:
+        """Where a reading goes, folder made; noted for the tables."""
+        folder = "samples" if frame % KEY_STEP == 0 else "sweeps"
+        file = f"{folder}/{channel}/{self.drive.name}__{channel}__{self.stamps[frame]}{suffix}"
+        self.files.append(SensorFile(channel, frame, file))
+        (self.root / file).parent.mkdir(parents=True, exist_ok=True)
+        return self.root / file
+
+    def _write_pictures(self, frame: int, images: NDArray[np.uint8], rig: CameraRig) -> None:
+        for channel, image in zip(rig.names, images):
+            cv2.imwrite(str(self._path(frame, channel, ".jpg")), image[..., ::-1], JPEG)
+
+    def _annotate(self, frame: int, scene: Scene, picture: RenderedFrame, lidar: Lidar) -> None:
+        """LIDAR sweep and boxes of a key frame."""
+        sweep = lidar.scan(scene)
+        sweep.astype(np.float32).tofile(self._path(frame, LIDAR, ".pcd.bin"))
+        points = transform_points(scene.ego.pose @ LIDAR_EXTRINSICS, sweep[:, :3].astype(np.float64))
+        poses = scene.exposure_poses
+        if poses is None:
+            poses = np.broadcast_to(scene.ego.pose, (len(scene.rig.names), 4, 4))
+        visible = visible_share(scene.tracks, scene.rig, poses, picture.depth)
+        self.keys.append(KeyFrame(frame, scene.tracks, visible, points_in_boxes(scene.tracks, points)))
