@@ -57,7 +57,7 @@ def area(ring: NDArray[np.float64], hole: NDArray[np.float64] | None = None) -> 
 
     Corners that neighbours share are then equal to the bit, on which unions of coverages rely.
     """
-    return shapely.Polygon(np.round(ring, 6), None if hole is None else [np.round(hole, 6)])
+    return shapely.polygons(np.round(ring, 6), None if hole is None else [shapely.linearrings(np.round(hole, 6))])
 
 
 def strip(first: NDArray[np.float64], second: NDArray[np.float64]) -> shapely.Polygon:

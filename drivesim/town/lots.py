@@ -65,7 +65,7 @@ def vehicles(lot: Lot, is_site: bool, rng: np.random.Generator) -> list[NDArray[
 
 def _car_park(lot: Lot, rng: np.random.Generator) -> list[NDArray[np.float64]]:
     """Rows of stalls on both sides of each aisle; the far row is for long vehicles now and then."""
-    rows = []
+    rows: list[NDArray[np.float64]] = []
     share = rng.uniform(0.35, 0.9)
     aisles = round(lot.depth / (2 * _STALL_LENGTH + _AISLE))
     for aisle in range(aisles):
@@ -93,7 +93,8 @@ def _stall_row(lot: Lot, y: float, nose: float, share: float, rng: np.random.Gen
 
 def _long_row(lot: Lot, y: float, rng: np.random.Generator) -> list[NDArray[np.float64]]:
     """Buses, trucks and trailers one behind the other, parallel to the road."""
-    rows, x = [], -0.5 * lot.width + 0.6
+    rows: list[NDArray[np.float64]] = []
+    x = -0.5 * lot.width + 0.6
     while True:
         name = ("bus", "truck", "trailer", "bus")[int(rng.integers(4))]
         thing = parked.row(name, np.zeros(2), lot.along, rng)

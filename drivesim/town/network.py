@@ -86,8 +86,9 @@ class Junction:
 
     def mouth_pose(self, index: int, beyond: float = 0.0) -> NDArray[np.float64]:
         """Pose [3] at the mouth of an arm, `beyond` [m] further out, looking outward."""
-        angle = self.arms[index].angle
-        return np.append(self.position + (self.mouths[index] + beyond) * direction(angle), angle)
+        angle, distance = self.arms[index].angle, self.mouths[index] + beyond
+        x, y = self.position.tolist()
+        return np.array([x + distance * math.cos(angle), y + distance * math.sin(angle), angle])
 
     def index_of(self, edge: Edge) -> int:
         """Index of the arm that an edge is."""
@@ -153,9 +154,9 @@ class Network:
             lanes = (1, 1) if choice[0] < 0.6 else (2, 2) if choice[0] < 0.8 else (2, 1) if choice[0] < 0.9 else (1, 2)
         median = 1.6 + 1.4 * choice[1] if choice[2] < (0.6 if main else 0.12) else 0.0
         may_park = not main and max(lanes) < 3
-        bays = tuple(2.6 if may_park and choice[3 + side] < 0.55 else 0.0 for side in (0, 1))
+        right, left = (2.6 if may_park and choice[3 + side] < 0.55 else 0.0 for side in (0, 1))
         speed = 13.9 if main else (8.3 if choice[5] < 0.4 else 11.1)
-        return Profile(lanes, 3.2 + 0.4 * choice[6], median, bays, 2.0 + choice[7], speed, int(main))
+        return Profile(lanes, 3.2 + 0.4 * choice[6], median, (right, left), 2.0 + choice[7], speed, int(main))
 
     def _angle(self, node: Node, slot: int) -> float:
         """Outward direction of an arm: between the bearing of its neighbour and the node's own right-angled cross."""

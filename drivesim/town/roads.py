@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
 from drivesim.town import parked, roadside
-from drivesim.town.curves import Path, offset, parallel, reverse
+from drivesim.town.curves import Path, evenly, offset, parallel, reverse
 from drivesim.town.elements import Element, Lane, area, strip
 from drivesim.town.hashing import generator, unit
 from drivesim.town.ids import lane_id, parked_ids
@@ -52,7 +50,7 @@ def _add_surface(element: Element, path: Path, profile: Profile, bays: roadside.
     All are cut at the same stations, so that neighbours share their corners.
     """
     knots = [knot for bay in bays if bay is not None for knot in roadside.kerb_knots(bay)]
-    s = np.unique(np.concatenate([np.linspace(0.0, path.length, math.ceil(path.length / 2.5) + 1), knots]))
+    s = np.unique(np.concatenate([evenly(0.0, path.length, 2.5), knots]))
     curve = path.at(s)
     edges, outers = [], []
     for side, bay in enumerate(bays):
@@ -72,7 +70,7 @@ def _add_surface(element: Element, path: Path, profile: Profile, bays: roadside.
 
 def _median(path: Path, profile: Profile) -> NDArray[np.float64]:
     """Ring [K, 2] of the raised island, with pointed noses."""
-    s = np.linspace(THROAT, path.length - THROAT, math.ceil(path.length / 2.5) + 1)
+    s = evenly(THROAT, path.length - THROAT, 2.5)
     half = np.full(len(s), 0.5 * profile.median)
     half[[0, -1]] = 0.15
     curve = path.at(s)

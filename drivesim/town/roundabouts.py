@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from drivesim.town.curves import Curve, bezier, direction, reverse, sharpest_curvature, turn
+from drivesim.town.curves import Curve, bezier, evenly, reverse, sharpest_curvature, turn
 from drivesim.town.elements import Element, Lane, area
 from drivesim.town.hashing import generator
 from drivesim.town.ids import entry_id, exit_id, lane_id, ring_id
@@ -37,7 +37,13 @@ def make_roundabout(junction: Junction, seed: int) -> Element:
 
 def _circle_pose(junction: Junction, angle: float, radius: float = RING_RADIUS) -> Curve:
     """Pose [3] on a circle around the middle, driving counter-clockwise."""
-    return np.append(junction.position + radius * direction(angle), angle + 0.5 * math.pi)
+    return _circle(junction, np.array([angle]), radius)[0]
+
+
+def _circle(junction: Junction, angles: NDArray[np.float64], radius: float = RING_RADIUS) -> Curve:
+    """Poses [K, 3] on a circle around the middle at the angles [K] [rad], driving counter-clockwise."""
+    x, y = junction.position
+    return np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles), angles + 0.5 * math.pi], axis=-1)
 
 
 def _boundary(junction: Junction, measure: str, radius: float) -> NDArray[np.float64]:
@@ -51,10 +57,8 @@ def _boundary(junction: Junction, measure: str, radius: float) -> NDArray[np.flo
         end = junction.side_pose(following, -getattr(other.profile, measure)(other.right_side))
         start[2] += math.pi
         first, last = arm.angle + spread, arm.angle + gap - spread
-        arc = [
-            _circle_pose(junction, angle, radius) for angle in np.linspace(first, last, max(2, int((last - first) * 6)))
-        ]
-        pieces += [turn(start, arc[0])[:, :2], np.array(arc)[1:-1, :2], turn(arc[-1], end)[:, :2]]
+        arc = _circle(junction, np.linspace(first, last, max(2, int((last - first) * 6))), radius)
+        pieces += [turn(start, arc[0])[:, :2], arc[1:-1, :2], turn(arc[-1], end)[:, :2]]
     return np.concatenate(pieces)
 
 
@@ -101,8 +105,7 @@ def _lane(identity: int, curve: Curve, successors: list[int], on_ring: bool) -> 
 
 
 def _arc(junction: Junction, start: float, end: float) -> Curve:
-    count = max(3, math.ceil((end - start) * RING_RADIUS / 2.0) + 1)
-    return np.array([_circle_pose(junction, angle) for angle in np.linspace(start, end, count)])
+    return _circle(junction, evenly(start, end, 2.0 / RING_RADIUS, 3))
 
 
 def _ramp(start: Curve, end: Curve) -> Curve:

@@ -21,13 +21,17 @@ from drivesim.town.roads import make_road
 
 _REACH = 2  # [cells] beyond the central one
 _RIM = 30.0  # [m] from the outermost nodes inward where the map may be incomplete
+Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 _ELEMENT_CACHE, _WINDOW_CACHE = 1200, 6
-_LOOKS = (
-    (0.35, Tags("sunny", "day")), (0.55, Tags("overcast", "day")), (0.72, Tags("sunny", "dusk")), (0.85, Tags("sunny", "night")),
+_LOOKS = (  # cumulative share of towns
+    (0.35, Tags("sunny", "day")),
+    (0.55, Tags("overcast", "day")),
+    (0.72, Tags("sunny", "dusk")),
+    (0.85, Tags("sunny", "night")),
     (1.0, Tags("rain", "day")),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,9 @@ class Town:
         edges = dict.fromkeys(edge for node in nodes for edge in incident_edges(node) if self.network.exists(edge))
         elements = [self._node(node) for node in nodes] + [self._edge(edge) for edge in edges]
         elements += [self._block((i0 + i, j0 + j)) for j in range(side - 1) for i in range(side - 1)]
-        bounds = (
-            i0 * SPACING + _RIM, j0 * SPACING + _RIM, (i0 + side - 1) * SPACING - _RIM, (j0 + side - 1) * SPACING - _RIM,
-        )  # fmt: skip
+        x0, y0 = i0 * SPACING + _RIM, j0 * SPACING + _RIM
+        width = (side - 1) * SPACING - 2 * _RIM
+        bounds = (x0, y0, x0 + width, y0 + width)
         look = mix(self.seed, 51) & 0x7FFFFFFF
         return TownWindow(hd_map(elements, bounds), statics(elements, look), parked_tracks(elements), cell)
 
@@ -109,7 +113,7 @@ class Town:
         return _cached(self._elements, _ELEMENT_CACHE, key, make)
 
 
-def _cached(cache: OrderedDict[Hashable, Value], limit: int, key: Hashable, make: Callable[[], Value]) -> Value:
+def _cached(cache: OrderedDict[Key, Value], limit: int, key: Key, make: Callable[[], Value]) -> Value:
     """Value of a key, made when missing; the least recently used one goes when the cache is full."""
     if key not in cache:
         cache[key] = make()
