@@ -30,8 +30,8 @@ CATEGORY_OF_CLASS = dict(zip(OBJECT_CLASSES, (
 CATEGORIES = (
     "human.pedestrian.adult", "human.pedestrian.child", "human.pedestrian.wheelchair", "human.pedestrian.stroller",
     "human.pedestrian.personal_mobility", "human.pedestrian.police_officer", "human.pedestrian.construction_worker",
-    "animal", "vehicle.car", "vehicle.motorcycle", "vehicle.bicycle", "vehicle.bus.bendy", "vehicle.bus.rigid", "vehicle.truck",
-    "vehicle.construction", "vehicle.emergency.ambulance", "vehicle.emergency.police", "vehicle.trailer",
+    "animal", "vehicle.car", "vehicle.motorcycle", "vehicle.bicycle", "vehicle.bus.bendy", "vehicle.bus.rigid",
+    "vehicle.truck", "vehicle.construction", "vehicle.emergency.ambulance", "vehicle.emergency.police", "vehicle.trailer",
     "movable_object.barrier", "movable_object.trafficcone", "movable_object.pushable_pullable", "movable_object.debris",
     "static_object.bicycle_rack",
 )  # fmt: skip
@@ -41,8 +41,8 @@ ATTRIBUTES = (
 )  # fmt: skip
 LIDAR = "LIDAR_TOP"
 TABLES = (
-    "category", "attribute", "visibility", "instance", "sensor", "calibrated_sensor", "ego_pose", "log", "scene", "sample",
-    "sample_data", "sample_annotation", "map",
+    "category", "attribute", "visibility", "instance", "sensor", "calibrated_sensor", "ego_pose", "log", "scene",
+    "sample", "sample_data", "sample_annotation", "map",
 )  # fmt: skip
 SPLIT = "town"  # name in splits.json of the split with all scenes, for the devkit's evaluations
 Row = dict[str, object]

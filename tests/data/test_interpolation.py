@@ -67,8 +67,8 @@ def test_velocity_needs_a_second_annotation_within_reach() -> None:
 
 def test_no_boxes_at_all() -> None:
     nothing = np.zeros((0, 3))
-    log = BoxLog(KEYS, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), nothing, nothing, np.zeros(0),
-                 nothing.astype(np.float32))  # fmt: skip
+    none = np.zeros(0, np.int64)
+    log = BoxLog(KEYS, none, none, none, nothing, nothing, np.zeros(0), nothing.astype(np.float32))
     assert len(tracks_at(log, 0.3)) == 0
 
 

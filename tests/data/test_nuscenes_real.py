@@ -70,10 +70,12 @@ def test_velocities_are_the_devkits(real: NuScenesReader, name: str) -> None:
 
 def test_classes_are_the_detection_classes(real: NuScenesReader) -> None:
     scene = real.scene("scene-0916", 0.0)
-    names = [real.nusc.get("sample_annotation", t)["category_name"] for t in _devkit_sample(real, "scene-0916", 0)["anns"]]
+    names = [
+        real.nusc.get("sample_annotation", t)["category_name"] for t in _devkit_sample(real, "scene-0916", 0)["anns"]
+    ]
     assert any(name == "static_object.bicycle_rack" for name in names)
-    assert len(scene.tracks) == sum(name != "static_object.bicycle_rack" and "pushable" not in name and "debris" not in name
-                                    for name in names)  # fmt: skip
+    others = ("static_object.bicycle_rack", "movable_object.pushable_pullable", "movable_object.debris")
+    assert len(scene.tracks) == sum(name not in others for name in names)
     assert (scene.tracks.class_ids == CLASS_ID["pedestrian"]).sum() == sum("pedestrian" in name for name in names)
     assert scene.tracks.class_ids.max() < len(OBJECT_CLASSES)
 
@@ -81,8 +83,10 @@ def test_classes_are_the_detection_classes(real: NuScenesReader) -> None:
 def test_between_key_frames_boxes_follow_the_devkits_interpolation(real: NuScenesReader) -> None:
     times = real.key_times("scene-0103")
     first, second = _devkit_sample(real, "scene-0103", 3), _devkit_sample(real, "scene-0103", 4)
-    boxes = [{real.nusc.get("sample_annotation", token)["instance_token"]: real.nusc.get_box(token) for token in sample["anns"]}
-             for sample in (first, second)]  # fmt: skip
+    boxes = [
+        {real.nusc.get("sample_annotation", t)["instance_token"]: real.nusc.get_box(t) for t in sample["anns"]}
+        for sample in (first, second)
+    ]
     tracks = real.scene("scene-0103", float(0.25 * times[3] + 0.75 * times[4])).tracks
     common = boxes[0].keys() & boxes[1].keys()
     checked = 0

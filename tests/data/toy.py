@@ -11,9 +11,9 @@ from drivesim.town.writer_map import write_sheets
 from drivesim.town.writer_sheets import CroppedMap, lay_out
 from drivesim.town.writer_tables import DriveRecord, KeyFrame, SensorFile, Tables
 
-FPS = 12
-# Constant velocity [m/s] and yaw rate [rad/s] of the toy objects, and the key frames at which each is annotated. Object 3
-# turns through +-pi; 4 appears and 5 disappears between key frames.
+FPS, KEY_STEP = 12, 6
+# Constant velocity [m/s] and yaw rate [rad/s] of the toy objects, and the key frames at which each is annotated.
+# Object 3 turns through +-pi; 4 appears and 5 disappears between key frames.
 TOY = {
     1: ((4.0, -2.0), 0.3, range(5)),
     2: ((0.0, 0.0), 0.0, range(5)),
@@ -41,21 +41,32 @@ def toy_pose(time: float) -> np.ndarray:
 
 def _toy_rig() -> CameraRig:
     extrinsics = np.tile(pose_from_xy_yaw(1.5, 0.0, 0.0, 1.5), (6, 1, 1))
-    return CameraRig(CAMERAS, np.tile([[50.0, 0.0, 32.0], [0.0, 50.0, 18.0], [0.0, 0.0, 1.0]], (6, 1, 1)), extrinsics, (36, 64))
+    return CameraRig(
+        CAMERAS, np.tile([[50.0, 0.0, 32.0], [0.0, 50.0, 18.0], [0.0, 0.0, 1.0]], (6, 1, 1)), extrinsics, (36, 64)
+    )
 
 
 def write_toy(root: Path) -> np.ndarray:
     """Write the data set; what the map sheet adds to its coordinates [3]."""
     square = {name: [] for name in MAP_CLASSES} | {"drivable_area": [shapely.box(0, 0, 100, 100)]}
     stamps = 1_500_000_000_000_000 + np.round(1e6 * np.arange(25) / FPS).astype(np.int64)
-    keys = [KeyFrame(frame, toy_tracks(1e-6 * float(stamps[frame] - stamps[0]), [n for n in TOY if frame // 6 in TOY[n][2]]),
-                     np.ones(5), np.ones(5, np.int64)) for frame in range(0, 25, 6)]  # fmt: skip
+    seconds = 1e-6 * (stamps - stamps[0])
+    keys = []
+    for frame in range(0, 25, KEY_STEP):
+        present = [number for number in TOY if frame // KEY_STEP in TOY[number][2]]
+        ones = np.ones(len(present))
+        keys.append(KeyFrame(frame, toy_tracks(float(seconds[frame]), present), ones, ones.astype(np.int64)))
     drive = DriveRecord(
-        name="toy", description="Night, after rain, many peds", stamps=stamps,
-        poses=np.array([toy_pose(1e-6 * float(stamp - stamps[0])) for stamp in stamps]), rig=_toy_rig(), lidar_extrinsics=np.eye(4),
+        name="toy",
+        description="Night, after rain, many peds",
+        stamps=stamps,
+        poses=np.array([toy_pose(float(time)) for time in seconds]),
+        rig=_toy_rig(),
+        lidar_extrinsics=np.eye(4),
         files=[SensorFile(name, frame, f"samples/{name}/{frame}.jpg") for name in CAMERAS for frame in range(25)],
-        key_frames=keys, map=CroppedMap("toy", (0.0, 0.0, 100.0, 100.0), square, {}),
-    )  # fmt: skip
+        key_frames=keys,
+        map=CroppedMap("toy", (0.0, 0.0, 100.0, 100.0), square, {}),
+    )
     tables, place = Tables(), lay_out([drive.map.bounds])[0]
     tables.add(drive, place)
     tables.write(root / "v1.0-toy", write_sheets(root, [drive.map], [place]))
