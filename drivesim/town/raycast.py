@@ -54,7 +54,7 @@ class Raycaster:
 
         def cast(directions: NDArray[np.float32]) -> tuple[Rays, Hits]:
             rays = rig_rays(self.rig, directions, poses, background.centre)
-            return rays, trace(rays, background.tree, objects.tree, near_boxes)
+            return rays, trace(rays, background.tree, objects.trees, near_boxes)
 
         shader = Shader(scene, background, objects, self.samples_per_pixel**-0.5)
         rays, hits = cast(self._centres)

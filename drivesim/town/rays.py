@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from drivesim.scene import CameraRig, Tracks
 from drivesim.town.mesh import Mesh
 
 Array = NDArray[np.float32]
+Tree = tuple[EmbreeScene, int]  # and the number of its first face
 
 FAR = 1000.0  # nothing is seen beyond [m]
 NEAR = 0.1  # corners of boxes closer to the image plane are not projected [m]
@@ -71,32 +73,32 @@ def rig_rays(rig: CameraRig, directions: Array, poses: NDArray[np.float64], cent
     return Rays(np.repeat(origin.astype(np.float32), pixels, axis=0), turned, width)
 
 
-def trace(rays: Rays, scenery: EmbreeScene, objects: EmbreeScene, candidates: NDArray[np.int64] | None = None) -> Hits:
-    """First hits with the ground plane, the scenery and the objects; only `candidates` (rows) may hit objects."""
+def trace(rays: Rays, scenery: EmbreeScene, objects: Sequence[Tree], candidates: NDArray[np.int64] | None = None) -> Hits:
+    """First hits with the ground plane, the scenery and the objects, whose faces are counted through their trees; only
+    `candidates` (rows) may hit objects."""
     down = rays.direction[:, 2]
-    below = np.minimum(down, np.float32(-1e-9))
-    reach = np.where(down < 0.0, rays.origin[:, 2] / -below, np.float32(FAR))
+    reach = np.where(down < 0.0, rays.origin[:, 2] / -np.minimum(down, np.float32(-1e-9)), np.float32(FAR))
     np.minimum(reach, np.float32(FAR), out=reach)
     static = scenery.run(rays.origin, rays.direction, dists=reach, output=1)
     face = static["primID"]
     kind = np.where(face >= 0, np.uint8(STATIC), np.where(reach < FAR, np.uint8(GROUND), np.uint8(SKY)))
-    depth = np.where(face >= 0, static["tfar"], reach)
-    _trace_objects(rays, objects, kind, depth, face, candidates)
-    depth[kind == SKY] = np.inf
-    return Hits(kind, depth, face)
+    hits = Hits(kind, np.where(face >= 0, static["tfar"], reach), face)
+    _trace_objects(rays, objects, hits, np.arange(len(kind)) if candidates is None else candidates)
+    hits.depth[kind == SKY] = np.inf
+    return hits
 
 
-def _trace_objects(
-    rays: Rays, tree: EmbreeScene, kind: NDArray[np.uint8], depth: Array, face: NDArray[np.int32], rows: NDArray[np.int64] | None
-) -> None:
-    """Overwrite hits that lie behind an object."""
-    rows = np.arange(len(kind)) if rows is None else rows
+def _trace_objects(rays: Rays, trees: Sequence[Tree], hits: Hits, rows: NDArray[np.int64]) -> None:
+    """Overwrite the hits of some rows that lie behind an object."""
     if len(rows) == 0:
         return
-    hits = tree.run(rays.origin.take(rows, 0), rays.direction.take(rows, 0), dists=depth.take(rows), output=1)
-    found = np.flatnonzero(hits["primID"] >= 0)
-    rows = rows.take(found)
-    kind[rows], depth[rows], face[rows] = MOVING, hits["tfar"].take(found), hits["primID"].take(found)
+    origin, direction = rays.origin.take(rows, 0), rays.direction.take(rows, 0)
+    for tree, first_face in trees:
+        found = tree.run(origin, direction, dists=hits.depth.take(rows), output=1)
+        near = np.flatnonzero(found["primID"] >= 0)
+        closer = rows.take(near)
+        hits.kind[closer] = MOVING
+        hits.depth[closer], hits.face[closer] = found["tfar"].take(near), found["primID"].take(near) + first_face
 
 
 def pixels_near_boxes(rig: CameraRig, poses: NDArray[np.float64], tracks: Tracks) -> NDArray[np.int64]:
@@ -139,9 +141,12 @@ def _cut_corners(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.nanmin(pixel, axis=1), np.nanmax(pixel, axis=1)] * 4, axis=1)
 
 
-def blocked(tree: EmbreeScene, start: Array, direction: Array) -> NDArray[np.bool_]:
+def blocked(trees: Sequence[Tree], start: Array, direction: Array) -> NDArray[np.bool_]:
     """Whether something stands between points [3, N] and a far light in one direction [3]."""
-    if start.shape[1] == 0:
-        return np.zeros(0, bool)
-    origin = np.ascontiguousarray(start.T)
-    return tree.run(origin, np.ascontiguousarray(np.broadcast_to(direction, origin.shape)), query="OCCLUDED") >= 0
+    found = np.zeros(start.shape[1], bool)
+    if len(found):
+        origin = np.ascontiguousarray(start.T)
+        ways = np.ascontiguousarray(np.broadcast_to(direction, origin.shape))
+        for tree, _ in trees:
+            found |= tree.run(origin, ways, query="OCCLUDED") >= 0
+    return found

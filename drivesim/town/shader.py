@@ -76,7 +76,7 @@ class Shader:
         pyramid = self.background.shadows(self.sun)
         lit = 1.0 - pyramid.at(xy, pyramid.level_of(size)) * np.float32(1 / 255)
         near = np.flatnonzero((lit > 0.0) & (surface.depth < SHADOW_RANGE))
-        lit[near] *= ~blocked(self.objects.tree, surface.point.take(near, 1), self.sun)
+        lit[near] *= ~blocked(self.objects.trees, surface.point.take(near, 1), self.sun)
         return lit
 
     def _wet(self, color: Array, xy: Array, grazing: Array) -> Array:
@@ -140,9 +140,9 @@ class Shader:
         if self.look.shadows:
             rows = np.flatnonzero((toward > 0.0) & (surface.depth < SHADOW_RANGE))
             start = surface.point.take(rows, 1) + normal.take(rows, 1) * offset.take(rows)
-            dark = blocked(self.background.tree, start, self.sun)
+            dark = blocked([(self.background.tree, 0)], start, self.sun)
             low = np.flatnonzero(~dark & (start[2] < OBJECT_SHADOW_HEIGHT))
-            dark[low] = blocked(self.objects.tree, start.take(low, 1), self.sun)
+            dark[low] = blocked(self.objects.trees, start.take(low, 1), self.sun)
             toward[rows.compress(dark)] = 0.0
         light += shading.tinted(toward, self.sunlight)
         return self._with_lamps(light, surface.point)
