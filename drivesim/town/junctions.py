@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from drivesim.town.curves import Curve, sharpest_curvature, turn
@@ -70,7 +71,24 @@ def make_junction(network: Network, node: Node) -> Element:
     element.layers["drivable_area"].append(area(np.concatenate([kerb for kerb, _ in corners])))
     element.outline = area(np.concatenate([outer for _, outer in corners]))
     element.lanes = [lane for entry in junction.arms for lane in _connectors(junction, entry)]
+    if junction.kind == "bend":
+        element.layers["road_divider"] = [_bend_line(junction, 0, 0)]
+        for entry, leaving in ((0, 1), (1, 0)):
+            arriving, departing = junction.arms[entry], junction.arms[leaving]
+            common = min(arriving.profile.lanes[arriving.left_side], departing.profile.lanes[departing.right_side])
+            element.layers["lane_divider"] += [_bend_line(junction, entry, lane) for lane in range(1, common)]
     return element
+
+
+def _bend_line(junction: Junction, entry: int, lane: int) -> shapely.LineString:
+    """Line that leads the marking between two lanes around a bend; lane 0 is the line between the directions."""
+    poses = []
+    for index, arm in enumerate(junction.arms):
+        distance = 0.5 * arm.profile.median + lane * arm.profile.lane_width if lane else 0.0
+        poses.append(junction.side_pose(index, distance if index == entry else -distance, THROAT))
+    start, end = poses[entry], poses[1 - entry]
+    start[2] += math.pi
+    return shapely.LineString(turn(start, end, leads=(THROAT, THROAT))[:, :2])
 
 
 def _corner(junction: Junction, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -55,6 +55,12 @@ class Town:
         self._elements: OrderedDict[Hashable, Element] = OrderedDict()
         self._windows: OrderedDict[Node, TownWindow] = OrderedDict()
 
+    def __reduce__(self) -> tuple[type[Town], tuple[int]]:
+        return Town, (self.seed,)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Town:
+        return self  # answers depend on the seed alone
+
     @property
     def tags(self) -> Tags:
         """Weather and time of day of this town."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import time
 from collections import Counter
 from functools import cache
@@ -193,6 +195,15 @@ def test_crossings_stop_lines_and_road_works_lie_on_the_roadway(seed: int) -> No
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_lines_lie_on_the_roadway_or_along_the_median(seed: int) -> None:
+    found = window(seed).map
+    road = shapely.buffer(shapely.union_all(layer(found, "drivable_area")), 0.02)
+    assert shapely.covers(road, layer(found, "lane_divider")).all()
+    medians = shapely.buffer(road, 1.6)
+    assert shapely.covers(medians, layer(found, "road_divider")).all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_buildings_stand_clear(seed: int) -> None:
     houses = buildings(seed)
     for name in ("drivable_area", "walkway", "carpark_area"):
@@ -283,6 +294,13 @@ def test_looks_follow_their_shares() -> None:
               ("rain", "day"): 0.15}  # fmt: skip
     assert set(looks) == set(shares)
     assert all(abs(looks[look] / 2000 - share) < 0.04 for look, share in shares.items())
+
+
+def test_a_town_can_be_pickled_and_copied() -> None:
+    town = Town(9)
+    town.window(HERE)
+    assert copy.deepcopy(town) is town
+    assert same_map(pickle.loads(pickle.dumps(town)).window(HERE).map, town.window(HERE).map)
 
 
 def test_seed_must_not_be_negative() -> None:
