@@ -75,7 +75,9 @@ def _draw(hd_map: HdMap) -> MapRaster:
     return MapRaster(bits, origin, RESOLUTION)
 
 
-def _draw_part(layer: NDArray[np.uint8], part: shapely.Geometry, origin: NDArray[np.float64], bit: int, line: bool) -> None:
+def _draw_part(
+    layer: NDArray[np.uint8], part: shapely.Geometry, origin: NDArray[np.float64], bit: int, line: bool
+) -> None:
     if part.is_empty:
         return
     if isinstance(part, shapely.Polygon):

@@ -112,7 +112,9 @@ class KinematicBicycle:
                 weight += chord * chord
             previous = travel
         acceleration = travel_time / travel_weight
-        curvature = bend / weight if weight > 0.0 and abs(previous) > 1e-3 else math.tan(ego.steering) / self.shape.wheelbase
+        curvature = (
+            bend / weight if weight > 0.0 and abs(previous) > 1e-3 else math.tan(ego.steering) / self.shape.wheelbase
+        )
         return acceleration, math.atan(self.shape.wheelbase * curvature)
 
 
@@ -154,3 +156,6 @@ def inverse(before: EgoState, after: EgoState, dt: float) -> tuple[float, float]
 def track(ego: EgoState, waypoints: NDArray[np.floating], duration: float) -> tuple[float, float]:
     """`KinematicBicycle.track` of the default vehicle."""
     return _DEFAULT.track(ego, waypoints, duration)
+
+
+Vehicle = KinematicBicycle

@@ -1,0 +1,134 @@
+"""The way that the ego is meant to go: endless, along lanes, chosen at random but from a seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.scene import EgoState
+from drivesim.traffic.intent import EgoIntent
+from drivesim.traffic.paths import follow_lanes
+from drivesim.traffic.tables import LaneTables
+
+SPACING = 2.0  # [m] between route points
+BEHIND, AHEAD = 20.0, 130.0  # [m] of route that are kept
+_GROWTH = 30.0  # [m] that the route grows by at a time
+_WINDOW = (8, 24)  # points before and after the last projection among which the next is sought
+_LOST = 4.5  # [m] from the route beyond which the ego gets a new one, if it is on some lane
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """Points every SPACING metres from behind the ego to far ahead."""
+
+    points: NDArray[np.float64]  # [R, 3] x, y [m], heading [rad], continuous
+    lane_ids: NDArray[np.int64]  # [R]
+    lane_s: NDArray[np.float64]  # [R] distance along that lane [m]
+    width: NDArray[np.float64]  # [R] of that lane [m]
+    seed: int
+    begin: float = 0.0  # [m] distance along the whole route of the first point
+    at: int = 0  # index of the point nearest to the ego
+
+    @property
+    def length(self) -> float:
+        """From the first point to the last [m]."""
+        return SPACING * (len(self.points) - 1)
+
+
+def project(route: Route, xy: NDArray[np.float64], yaw: float | None = None) -> tuple[float, float, float]:
+    """Distance along the whole route [m], lateral offset [m], positive to its left, and heading error [rad] (0 without
+    `yaw`) of a place [2] near the one of the last `follow`."""
+    row = _nearest(route, float(xy[0]), float(xy[1]))
+    return _foot(route, row, float(xy[0]), float(xy[1]), yaw)
+
+
+def _nearest(route: Route, x: float, y: float) -> int:
+    low = max(route.at - _WINDOW[0], 0)
+    near = route.points[low : route.at + _WINDOW[1]]
+    dx, dy = near[:, 0] - x, near[:, 1] - y
+    return low + int((dx * dx + dy * dy).argmin())
+
+
+def _foot(route: Route, row: int, x: float, y: float, yaw: float | None) -> tuple[float, float, float]:
+    px, py, heading = route.points[row].tolist()
+    c, s = math.cos(heading), math.sin(heading)
+    along, lateral = c * (x - px) + s * (y - py), c * (y - py) - s * (x - px)
+    error = 0.0 if yaw is None else (yaw - heading + math.pi) % (2.0 * math.pi) - math.pi
+    return route.begin + SPACING * row + along, lateral, error
+
+
+def start_route(tables: LaneTables, lane: int, s: float, seed: int, begin: float = 0.0) -> Route:
+    """Route from BEHIND [m] before distance `s` [m] on a lane (index) on, or from the start of the lane."""
+    lanes = follow_lanes(tables, lane, s + AHEAD + _GROWTH, (seed, 11))
+    back = min(BEHIND, SPACING * math.floor(s / SPACING))
+    return replace(_along(tables, lanes, s - back, seed, begin - back), at=int(back / SPACING))
+
+
+def _along(tables: LaneTables, lanes: list[int], start: float, seed: int, begin: float) -> Route:
+    """Route along lanes from `start` [m] on the first one to the end of the last one."""
+    graph = tables.graph
+    lengths = tables.length[lanes]
+    edges = np.append(0.0, np.cumsum(lengths))
+    s = np.arange(start, min(edges[-1], start + BEHIND + AHEAD + 2.0 * _GROWTH), SPACING)
+    slot = np.minimum(np.searchsorted(edges, s, side="right") - 1, len(lanes) - 1)
+    rows = [slice(graph.offsets[lane], graph.offsets[lane + 1]) for lane in lanes]
+    axis = np.concatenate([graph.arc_length[row] + edge for row, edge in zip(rows, edges.tolist())])
+    curve = np.concatenate([graph.points[row] for row in rows])
+    heading = np.unwrap(curve[:, 2])
+    points = np.stack(
+        [np.interp(s, axis, curve[:, 0]), np.interp(s, axis, curve[:, 1]), np.interp(s, axis, heading)], axis=-1
+    )
+    lane = np.asarray(lanes)[slot]
+    return Route(points, graph.ids[lane], s - edges[slot], graph.width[lane], seed, begin)
+
+
+def follow(route: Route, tables: LaneTables, ego: EgoState) -> Route:
+    """The route with its mark moved on to the ego, and, when needed, cut behind and continued ahead.
+
+    An ego that has left it for another lane gets a new one from there.
+    """
+    x, y = float(ego.pose[0, 3]), float(ego.pose[1, 3])
+    at = _nearest(route, x, y)
+    px, py, _ = route.points[at].tolist()
+    if (x - px) ** 2 + (y - py) ** 2 > _LOST**2 or _points_away(route, at, ego):
+        found = tables.nearest(complex(x, y), ego.yaw, 2.2)
+        if found is not None:
+            here = route.begin + SPACING * at
+            return start_route(tables, *found, seed=route.seed + 1, begin=here)
+    if route.length - SPACING * at < AHEAD:
+        route = _continue(replace(route, at=at), tables)
+        return route
+    return route if at == route.at else replace(route, at=at)
+
+
+def _points_away(route: Route, at: int, ego: EgoState) -> bool:
+    heading = float(route.points[at, 2])
+    return math.cos(heading) * float(ego.pose[0, 0]) + math.sin(heading) * float(ego.pose[1, 0]) < 0.3
+
+
+def _continue(route: Route, tables: LaneTables) -> Route:
+    """The route cut to BEHIND [m] behind its mark and led on; as it is where the map ends."""
+    cut = max(route.at - int(BEHIND / SPACING), 0)
+    ids = route.lane_ids[cut:]
+    lanes = tables.index(ids[np.append(True, ids[1:] != ids[:-1])]).tolist()
+    if -1 in lanes:
+        return route
+    start = float(route.lane_s[cut])
+    missing = start + BEHIND + AHEAD + _GROWTH - float(tables.length[lanes[:-1]].sum())
+    lanes = lanes[:-1] + follow_lanes(tables, lanes[-1], missing, (route.seed, 11))
+    longer = _along(tables, lanes, start, route.seed, route.begin + SPACING * cut)
+    return replace(longer, at=route.at - cut)
+
+
+def ego_intent(route: Route, tables: LaneTables, front: float) -> EgoIntent | None:
+    """Lanes of the route around and ahead of the ego; `front` [m] is the way from the rear axle to the bumper."""
+    ids = route.lane_ids
+    first = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+    lanes = tables.index(ids[first])
+    start = SPACING * (first - route.at) - route.lane_s[first] - front
+    known = lanes >= 0
+    lanes, start = lanes[known], start[known]
+    return EgoIntent(lanes, start, start + tables.length[lanes]) if lanes.size else None

@@ -1,0 +1,87 @@
+"""From vehicles and the ego to those who contend for junctions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.scene import VehicleShape
+from drivesim.traffic.junctions import SIGHT, Contenders
+from drivesim.traffic.perception import Sight
+from drivesim.traffic.state import Float, TrafficState
+from drivesim.traffic.tables import LaneTables
+
+_QUEUE_SPEED = 1.5  # [m/s] below which something ahead fills the exit
+_AT_LINE = 8.0  # [m] before the stop line within which waiting counts
+_LOOKOUT = 20.0  # [m] before the stop line where drivers begin to look for a grant, and more the faster they are
+
+
+@dataclass(frozen=True, eq=False)
+class EgoIntent:
+    """Lanes that the ego is on and will take: indices [E] and where they start and end [E] [m] ahead of its front."""
+
+    lanes: NDArray[np.int64]
+    start: Float
+    end: Float
+
+
+def contenders(
+    state: TrafficState, tables: LaneTables, sight: Sight, entry: Float, clear: Float, ego_speed: float,
+    shape: VehicleShape, intent: EgoIntent | None,
+) -> tuple[NDArray[np.int64], Contenders]:  # fmt: skip
+    """Rows [V] of the vehicles near a junction, and all contenders: these and after them the ego, if it is near one."""
+    motion, paths, bodies = state.motion, state.paths, state.bodies
+    front = motion.s + bodies.half_length
+    rows = np.flatnonzero(entry - front < SIGHT)
+    front, line, speed = front[rows], entry[rows], motion.speed[rows]
+    distance, length = line - front, bodies.size[rows, 1]
+    granted = (motion.granted[rows] >= clear[rows] - 0.5) | (distance < -0.6)
+    room = _exit_room(sight, rows, clear[rows] - front + length + 2.0)
+    able = room & (distance < _LOOKOUT + 0.35 * speed * speed)
+    reach = (front + SIGHT)[:, None]
+    mask = (
+        paths.controlled[rows] & (paths.lane_start[rows] < reach) & (paths.lane_end[rows] > (front - length)[:, None])
+    )
+    owner, slot = np.nonzero(mask)
+    lane = tables.index(paths.lanes[rows][owner, slot])
+    start = paths.lane_start[rows][owner, slot]
+    known = lane >= 0
+    who = Contenders(
+        front, length, speed, line, granted, able, room, motion.waiting[rows] * (distance < _AT_LINE),
+        np.ones(len(rows), bool), owner[known], lane[known], start[known],
+    )  # fmt: skip
+    return rows, _with_ego(who, tables, ego_speed, shape, intent)
+
+
+def _exit_room(sight: Sight, rows: NDArray[np.int64], need: Float) -> NDArray[np.bool_]:
+    """Whether nothing slow [V] is on the path within the next `need` [V] [m]."""
+    slow = sight.hit[:, rows] & (sight.speed[:, rows] < _QUEUE_SPEED) & (sight.gap[:, rows] < need)
+    return ~slow.any(axis=0)
+
+
+def _with_ego(
+    who: Contenders, tables: LaneTables, speed: float, shape: VehicleShape, intent: EgoIntent | None
+) -> Contenders:
+    if intent is None:
+        return who
+    rows = np.flatnonzero(tables.controlled[intent.lanes] & (intent.start < SIGHT) & (intent.end > -shape.length))
+    if rows.size == 0:
+        return who
+    entry = float(intent.start[rows].min())
+    ego = len(who.front)
+    return Contenders(
+        front=np.append(who.front, 0.0),
+        length=np.append(who.length, shape.length),
+        speed=np.append(who.speed, speed),
+        entry=np.append(who.entry, entry),
+        granted=np.append(who.granted, entry < 0.5),
+        able=np.append(who.able, False),
+        claims=np.append(who.claims, speed > 0.5),
+        waiting=np.append(who.waiting, 0.0),
+        accelerates=np.append(who.accelerates, False),
+        owner=np.append(who.owner, np.full(rows.size, ego)),
+        lane=np.append(who.lane, intent.lanes[rows]),
+        start=np.append(who.start, intent.start[rows]),
+    )

@@ -1,0 +1,127 @@
+"""Paths along lanes: which lanes, sampled at every metre, with the speed that bends and limits allow."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.town.hashing import unit
+from drivesim.traffic.state import PATH_JUNCTIONS, PATH_LANES, PATH_POINTS, Complex, Float, Paths
+from drivesim.traffic.tables import LaneTables
+
+GENTLE_BRAKING = 1.6  # [m/s^2] before bends and lower limits
+LATERAL_ACCELERATION = 2.2  # [m/s^2] in bends
+STOP_BEFORE = 1.0  # [m] from the stop line to a stopped bumper
+_CLEARANCE = 4.0  # [m] to an obstacle that stands on the lane
+_BRAKING_HEADROOM = 2.0 * GENTLE_BRAKING * np.arange(PATH_POINTS)
+
+
+def follow_lanes(tables: LaneTables, lane: int, length: float, key: tuple[int, ...]) -> list[int]:
+    """Lane indices from `lane` on that together are at least `length` [m] long, chosen by hashes of `key`; shorter only
+    where the map ends. Lanes with an obstacle are avoided where there is a choice."""
+    lanes, total = [lane], float(tables.length[lane])
+    while total < length and len(lanes) < PATH_LANES:
+        choices = tables.successors[lanes[-1]]
+        if not choices:
+            break
+        open_ways = [c for c in choices if not _leads_to_obstacle(tables, c)] or choices
+        chosen = open_ways[int(unit(*key, lanes[-1], len(lanes)) * len(open_ways))]
+        lanes.append(chosen)
+        total += float(tables.length[chosen])
+    return lanes
+
+
+def _leads_to_obstacle(tables: LaneTables, lane: int) -> bool:
+    following = tables.successors[lane]
+    return bool(tables.blocked[lane] < np.inf or (len(following) == 1 and tables.blocked[following[0]] < np.inf))
+
+
+def make_path(
+    tables: LaneTables, lanes: list[int], start: float, shift: complex | None = None, over: float = 0.0
+) -> Paths:
+    """Path of one vehicle (one row) from `start` [m] on the first lane along the given lanes.
+
+    With `shift` the path begins that far beside the lane and joins it smoothly within `over` [m].
+    """
+    offsets = tables.graph.offsets
+    pieces = [tables.points[offsets[lane] : offsets[lane + 1]] for lane in lanes]
+    lengths = tables.length[lanes]
+    ends = np.cumsum(lengths) - start
+    axis = np.concatenate(
+        [tables.graph.arc_length[offsets[lane] : offsets[lane + 1]] + (end - length)
+         for lane, end, length in zip(lanes, ends.tolist(), lengths.tolist())]
+    )  # fmt: skip
+    metres = np.arange(PATH_POINTS, dtype=np.float64)
+    points = _continued(np.interp(metres, axis, np.concatenate(pieces)), axis, pieces, metres)
+    if shift is not None:
+        share = np.minimum(metres / over, 1.0)
+        points = points + shift * (1.0 - share**3 * (10.0 - 15.0 * share + 6.0 * share * share))
+    heading = np.diff(points)
+    heading = np.append(heading, heading[-1])
+    heading /= np.abs(heading)
+    limit = np.repeat(tables.limit[lanes], np.diff(np.clip(np.ceil(np.append(0.0, ends)), 0, PATH_POINTS).astype(int)))
+    limit = np.append(limit, np.full(PATH_POINTS - len(limit), tables.limit[lanes[-1]]))
+    return _row(tables, lanes, start, ends, points, heading, allowed_speed(heading, limit))
+
+
+def _continued(points: Complex, axis: Float, pieces: list[Complex], metres: Float) -> Complex:
+    """The points with those beyond the last lane's end moved straight on."""
+    beyond = metres - axis[-1]
+    if beyond[-1] <= 0.0:
+        return points
+    ahead = pieces[-1][-1] - pieces[-1][-2]
+    return points + np.maximum(beyond, 0.0) * (ahead / abs(ahead))
+
+
+def allowed_speed(heading: Complex, limit: Float) -> Float:
+    """Speed [K] [m/s] at points 1 m apart that respects limits [K] and bends here and, by gentle braking, further on."""
+    turn = np.abs(np.angle(heading[2:] * np.conj(heading[:-2]))) * 0.5
+    square = limit * limit
+    square[1:-1] = np.minimum(square[1:-1], LATERAL_ACCELERATION / np.maximum(turn, 1e-4))
+    reachable = square + _BRAKING_HEADROOM[: len(square)]
+    return np.sqrt(np.minimum.accumulate(reachable[::-1])[::-1] - _BRAKING_HEADROOM[: len(square)])
+
+
+def _row(
+    tables: LaneTables, lanes: list[int], start: float, ends: Float, points: Complex, heading: Complex, speed: Float
+) -> Paths:
+    count = len(lanes)
+    begins = np.append(-start, ends[:-1])
+    controlled = tables.controlled[lanes]
+    entry, clear = _junctions(begins, ends, controlled)
+    obstacle = begins + tables.blocked[lanes]
+    obstacle = obstacle[(obstacle > _CLEARANCE) & (obstacle < np.inf)]
+    pad = PATH_LANES - count
+    far = np.full(pad, np.inf)
+    return Paths(
+        points=points[None],
+        heading=heading[None],
+        speed=speed[None],
+        end=np.array([min(ends[-1], PATH_POINTS - 2.0)]),
+        blocked=np.array([obstacle.min() - _CLEARANCE if obstacle.size else np.inf]),
+        lanes=np.append(tables.graph.ids[lanes], np.full(pad, -1))[None],
+        lane_start=np.append(begins, far)[None],
+        lane_end=np.append(ends, far)[None],
+        controlled=np.append(controlled, np.zeros(pad, bool))[None],
+        entry=entry[None],
+        clear=clear[None],
+    )
+
+
+def _junctions(begins: Float, ends: Float, controlled: NDArray[np.bool_]) -> tuple[Float, Float]:
+    """Where runs of controlled lanes begin and end."""
+    entry, clear = np.full(PATH_JUNCTIONS, np.inf), np.full(PATH_JUNCTIONS, np.inf)
+    edge = np.diff(np.concatenate([[False], controlled, [False]]).astype(np.int8))
+    first, last = begins[np.flatnonzero(edge[:-1] == 1)], ends[np.flatnonzero(edge[1:] == -1)]
+    count = min(len(first), PATH_JUNCTIONS)
+    entry[:count], clear[:count] = first[:count] - STOP_BEFORE, last[:count]
+    return entry, clear
+
+
+def path_position(paths: Paths, row: NDArray[np.int64], s: Float) -> Complex:
+    """Positions at distances s [m] along paths, `row` = first flat index of each path's row."""
+    whole = s.astype(np.int64)
+    flat = paths.points.reshape(-1)
+    index = row + whole
+    before = flat.take(index)
+    return before + (s - whole) * (flat.take(index + 1) - before)

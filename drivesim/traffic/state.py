@@ -1,0 +1,150 @@
+"""Traffic as a value: arrays over vehicles and over walkers, positions as complex numbers x + iy [m]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+PATH_POINTS = 240  # points of a path, 1 m apart
+PATH_LANES = 28  # lanes that a path remembers
+PATH_JUNCTIONS = 6  # groups of controlled lanes that a path remembers
+WALKING, WAITING, CROSSING = range(3)
+
+Rows = TypeVar("Rows", bound="Bodies | Paths | Motion | Walkers")
+Complex = NDArray[np.complex128]
+Float = NDArray[np.float64]
+
+
+def take(value: Rows, rows: NDArray) -> Rows:
+    """The given rows (indices or mask) of a table of arrays."""
+    return type(value)(**{f.name: _take(getattr(value, f.name), rows) for f in fields(value)})
+
+
+def append(first: Rows, second: Rows) -> Rows:
+    """Rows of one table after those of another."""
+    return type(first)(**{f.name: _append(getattr(first, f.name), getattr(second, f.name)) for f in fields(first)})
+
+
+def _take(column: NDArray | Bodies, rows: NDArray) -> NDArray | Bodies:
+    return take(column, rows) if isinstance(column, Bodies) else column[rows]
+
+
+def _append(first: NDArray | Bodies, second: NDArray | Bodies) -> NDArray | Bodies:
+    if isinstance(first, Bodies):
+        return append(first, second)
+    return np.concatenate([first, second])
+
+
+@dataclass(frozen=True, eq=False)
+class Bodies:
+    """What never changes of road users."""
+
+    ids: NDArray[np.int64]  # [N]
+    class_ids: NDArray[np.int64]  # [N]
+    size: Float  # [N, 3] (width, length, height) [m]
+    color: NDArray[np.float32]  # [N, 3]
+    eagerness: Float  # [N] wanted speed over what the road allows
+    top_speed: Float  # [N] [m/s]
+
+    @cached_property
+    def half_length(self) -> Float:
+        """[N] [m]."""
+        return 0.5 * self.size[:, 1]
+
+    @cached_property
+    def half_width(self) -> Float:
+        """[N] [m]."""
+        return 0.5 * self.size[:, 0]
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """Where vehicles will drive: point k of a row is k metres along. Lanes are ids, so a path outlives its map window."""
+
+    points: Complex  # [N, PATH_POINTS]
+    heading: Complex  # [N, PATH_POINTS] unit vectors
+    speed: Float  # [N, PATH_POINTS] from which every later limit can be met by gentle braking [m/s]
+    end: Float  # [N] [m]
+    blocked: Float  # [N] where an obstacle stands [m], inf without
+    lanes: NDArray[np.int64]  # [N, PATH_LANES] ids, -1 beyond the last
+    lane_start: Float  # [N, PATH_LANES] [m], inf beyond the last
+    lane_end: Float  # [N, PATH_LANES] [m], inf beyond the last
+    controlled: NDArray[np.bool_]  # [N, PATH_LANES]
+    entry: Float  # [N, PATH_JUNCTIONS] stop line before each junction [m], inf beyond the last
+    clear: Float  # [N, PATH_JUNCTIONS] where the junction ends [m], inf beyond the last
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What changes at every step of vehicles."""
+
+    s: Float  # [N] of the middle of the body along the path [m]
+    speed: Float  # [N] [m/s]
+    acceleration: Float  # [N] [m/s^2]
+    position: Complex  # [N] middle of the body
+    direction: Complex  # [N] unit vector of the heading
+    granted: Float  # [N] `clear` of the junction that the vehicle may pass, -inf for none [m]
+    waiting: Float  # [N] time since it last moved [s]
+
+
+@dataclass(frozen=True, eq=False)
+class Walkers:
+    """Pedestrians; they walk from node to node of the walking graph."""
+
+    bodies: Bodies
+    position: Complex  # [W]
+    velocity: Complex  # [W] [m/s]
+    direction: Complex  # [W] unit vector of the heading
+    source: Complex  # [W] node behind
+    target: Complex  # [W] node ahead
+    pace: Float  # [W] wanted speed [m/s]
+    side: Float  # [W] distance kept to the right of the line between nodes [m]
+    phase: NDArray[np.int64]  # [W] WALKING, WAITING at the kerb or CROSSING the road
+    waiting: Float  # [W] time at the kerb [s]
+
+
+@dataclass(frozen=True, eq=False)
+class TrafficState:
+    """All moving road users except the ego. A step makes a new state; arrays are never written to."""
+
+    bodies: Bodies
+    paths: Paths
+    motion: Motion
+    walkers: Walkers
+    seed: int
+    step_index: int = 0
+    next_id: int = 1
+
+    def __len__(self) -> int:
+        return len(self.bodies.ids) + len(self.walkers.position)
+
+
+def no_bodies() -> Bodies:
+    """No road users."""
+    none = np.zeros(0, np.int64)
+    return Bodies(none, none, np.zeros((0, 3)), np.zeros((0, 3), np.float32), np.zeros(0), np.zeros(0))
+
+
+def empty_state(seed: int) -> TrafficState:
+    """No traffic."""
+    z, f = np.zeros(0, np.complex128), np.zeros(0)
+    lanes = (0, PATH_LANES)
+    paths = Paths(
+        points=np.zeros((0, PATH_POINTS), np.complex128),
+        heading=np.zeros((0, PATH_POINTS), np.complex128),
+        speed=np.zeros((0, PATH_POINTS)),
+        end=f,
+        blocked=f,
+        lanes=np.zeros(lanes, np.int64),
+        lane_start=np.zeros(lanes),
+        lane_end=np.zeros(lanes),
+        controlled=np.zeros(lanes, bool),
+        entry=np.zeros((0, PATH_JUNCTIONS)),
+        clear=np.zeros((0, PATH_JUNCTIONS)),
+    )
+    walkers = Walkers(no_bodies(), z, z, z, z, z, f, f, np.zeros(0, np.int64), f)
+    return TrafficState(no_bodies(), paths, Motion(f, f, f, z, z, f, f), walkers, seed)

@@ -1,0 +1,193 @@
+"""What traffic needs to know of a map, computed once per map object: lanes, conflicts, obstacles, places to appear."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from drivesim.scene import CLASS_ID, HdMap, LaneGraph, Tracks
+from drivesim.traffic.walking import WalkingGraph, walking_graph
+
+DEFAULT_LIMIT = 10.0  # [m/s] where the map has no speed limit
+CONFLICT_DISTANCE = 2.4  # [m] between centre lines below which two vehicles touch
+_SPACING = 1.0  # [m] of the samples that conflicts are found with
+_BLOCKING_REACH = 1.1  # [m] from the centre line that an obstacle must reach to block a lane
+_PLACE_SPACING = 6.0  # [m] between places where a vehicle may appear
+_PLACE_MARGIN = 13.0  # [m] of them to the ends of their lane
+
+
+@dataclass(frozen=True, eq=False)
+class LaneTables:
+    """Lanes of a map, L of them, of which C are controlled: someone else's lane crosses or joins them.
+
+    `conflict_in` and `conflict_out` [C, C] [m]: distances along lane a between which lane b is too close; inf where never.
+    """
+
+    graph: LaneGraph
+    points: NDArray[np.complex128]  # [P] x + iy of the centre lines
+    successors: tuple[tuple[int, ...], ...]  # [L] lane indices
+    length: NDArray[np.float64]  # [L] [m]
+    limit: NDArray[np.float64]  # [L] [m/s]
+    controlled: NDArray[np.bool_]  # [L]
+    rank: NDArray[np.int64]  # [L] row of a controlled lane in the conflict tables, -1 for others
+    conflict_in: NDArray[np.float32]
+    conflict_out: NDArray[np.float32]
+    blocked: NDArray[np.float64]  # [L] distance along the lane of the first standing obstacle [m], inf without
+    place_lane: NDArray[np.int64]  # [S] where vehicles may appear: lane index,
+    place_s: NDArray[np.float64]  # distance along it [m]
+    place: NDArray[np.complex128]  # and position
+    walking: WalkingGraph
+
+    def index(self, lane_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices of lanes by id, -1 for those that are not on this map."""
+        row = np.minimum(np.searchsorted(self.graph.ids, lane_ids), len(self.graph.ids) - 1)
+        return np.where(self.graph.ids[row] == lane_ids, row, -1)
+
+    def nearest(self, place: complex, heading: float, reach: float = 4.0) -> tuple[int, float] | None:
+        """Lane index and distance along it [m] of the lane nearest to a place that leads the same way, or None."""
+        offset = self.points - place
+        near = np.flatnonzero(offset.real**2 + offset.imag**2 < reach * reach)
+        near = near[np.cos(self.graph.points[near, 2] - heading) > 0.7]
+        if near.size == 0:
+            return None
+        point = int(near[np.argmin(np.abs(offset[near]))])
+        lane = int(np.searchsorted(self.graph.offsets, point, side="right")) - 1
+        return lane, float(self.graph.arc_length[point])
+
+
+_TABLES: weakref.WeakKeyDictionary[HdMap, LaneTables] = weakref.WeakKeyDictionary()
+
+
+def lane_tables(hd_map: HdMap, standing: Tracks | None = None) -> LaneTables:
+    """Tables of a map with the objects that stand on it; computed once per map object."""
+    tables = _TABLES.get(hd_map)
+    if tables is None:
+        tables = _TABLES[hd_map] = _build(hd_map, Tracks.empty() if standing is None else standing)
+    return tables
+
+
+def _build(hd_map: HdMap, standing: Tracks) -> LaneTables:
+    graph = hd_map.lane_graph
+    points = graph.points[:, 0] + 1j * graph.points[:, 1]
+    bounds = graph.successor_offsets.tolist()
+    links = graph.successors.tolist()
+    successors = tuple(tuple(links[bounds[lane] : bounds[lane + 1]]) for lane in range(len(graph)))
+    arrivals = np.bincount(graph.successors, minlength=len(graph))
+    source = np.repeat(np.arange(len(graph)), np.diff(graph.successor_offsets))
+    controlled = graph.in_junction.copy()
+    controlled[source[arrivals[graph.successors] > 1]] = True
+    rank = np.where(controlled, np.cumsum(controlled) - 1, -1)
+    conflict_in, conflict_out = _conflicts(graph, points, controlled, source)
+    blocked = _blocked(graph, points, standing)
+    place_lane, place_s, place = _places(graph, points, controlled, blocked)
+    return LaneTables(
+        graph=graph,
+        points=points,
+        successors=successors,
+        length=graph.length,
+        limit=np.where(np.isfinite(graph.speed_limit), graph.speed_limit, DEFAULT_LIMIT),
+        controlled=controlled,
+        rank=rank,
+        conflict_in=conflict_in,
+        conflict_out=conflict_out,
+        blocked=blocked,
+        place_lane=place_lane,
+        place_s=place_s,
+        place=place,
+        walking=walking_graph(hd_map),
+    )
+
+
+def _resample(
+    graph: LaneGraph, points: NDArray[np.complex128], lanes: NDArray[np.int64], spacing: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.complex128]]:
+    """Lane [R], distance along it [R] [m] and position [R] of even samples of some lanes, both ends included."""
+    count = np.ceil(graph.length[lanes] / spacing).astype(np.int64) + 1
+    first = np.cumsum(count) - count
+    fraction = (np.arange(count.sum()) - np.repeat(first, count)) / np.repeat(np.maximum(count - 1, 1), count)
+    lane = np.repeat(lanes, count)
+    s = fraction * graph.length[lane]
+    return lane, s, position_on(graph, points, lane, s)
+
+
+def position_on(
+    graph: LaneGraph, points: NDArray[np.complex128], lane: NDArray[np.int64], s: NDArray[np.float64]
+) -> NDArray[np.complex128]:
+    """Positions [K] at distances s [K] [m] along lanes [K] (indices)."""
+    # All lanes on one axis: lane l begins at l * stride, so one interpolation serves them all.
+    stride = float(graph.length.max()) + 1.0
+    axis = graph.arc_length + stride * np.repeat(np.arange(len(graph)), np.diff(graph.offsets))
+    return np.interp(lane * stride + s, axis, points)
+
+
+def _conflicts(
+    graph: LaneGraph, points: NDArray[np.complex128], controlled: NDArray[np.bool_], source: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    lanes = np.flatnonzero(controlled)
+    count = len(lanes)
+    enter = np.full((count, count), np.inf, np.float32)
+    leave = np.full((count, count), -np.inf, np.float32)
+    if count == 0:
+        return enter, leave
+    lane, s, place = _resample(graph, points, lanes, _SPACING)
+    row = np.searchsorted(lanes, lane)
+    pairs = cKDTree(np.column_stack([place.real, place.imag])).query_pairs(CONFLICT_DISTANCE, output_type="ndarray")
+    pairs = pairs[row[pairs[:, 0]] != row[pairs[:, 1]]]
+    own, other = np.concatenate([pairs, pairs[:, ::-1]]).T
+    key = row[own] * count + row[other]
+    np.minimum.at(enter.reshape(-1), key, s[own].astype(np.float32))
+    np.maximum.at(leave.reshape(-1), key, s[own].astype(np.float32))
+    for a, b in _follow_or_part(graph, points, lanes, source):
+        enter[a, b], leave[a, b] = np.inf, -np.inf
+    return enter, leave
+
+
+def _follow_or_part(
+    graph: LaneGraph, points: NDArray[np.complex128], lanes: NDArray[np.int64], source: NDArray[np.int64]
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs (rows, columns) of controlled lanes that begin at one point or follow each other: no conflict, one behind the
+    other."""
+    rank = np.full(len(graph), -1)
+    rank[lanes] = np.arange(len(lanes))
+    starts = points[graph.offsets[lanes]]
+    parting = np.nonzero(np.abs(starts[:, None] - starts[None]) < 0.5)
+    linked = (rank[source] >= 0) & (rank[graph.successors] >= 0)
+    first, second = rank[source[linked]], rank[graph.successors[linked]]
+    return [parting, (first, second), (second, first)]
+
+
+def _blocked(graph: LaneGraph, points: NDArray[np.complex128], standing: Tracks) -> NDArray[np.float64]:
+    """First obstacle [L] along every lane [m]."""
+    blocked = np.full(len(graph), np.inf)
+    rows = np.flatnonzero(standing.class_ids != CLASS_ID["pedestrian"])
+    if rows.size == 0:
+        return blocked
+    lane, s, place = _resample(graph, points, np.arange(len(graph)), 1.0)
+    centre = standing.position[rows, 0] + 1j * standing.position[rows, 1]
+    reach = 0.5 * np.hypot(standing.size[rows, 0], standing.size[rows, 1]) + _BLOCKING_REACH
+    tree = cKDTree(np.column_stack([place.real, place.imag]))
+    near = tree.query_ball_point(np.column_stack([centre.real, centre.imag]), reach)
+    counts = np.array([len(found) for found in near])
+    sample = np.array([index for found in near for index in found], np.int64)
+    track = np.repeat(np.arange(len(rows)), counts)
+    local = (place[sample] - centre[track]) * np.exp(-1j * standing.yaw[rows][track])
+    half = 0.5 * standing.size[rows][track]
+    outside = np.hypot(
+        np.maximum(np.abs(local.real) - half[:, 1], 0.0), np.maximum(np.abs(local.imag) - half[:, 0], 0.0)
+    )
+    hit = outside < _BLOCKING_REACH
+    np.minimum.at(blocked, lane[sample[hit]], s[sample[hit]])
+    return blocked
+
+
+def _places(
+    graph: LaneGraph, points: NDArray[np.complex128], controlled: NDArray[np.bool_], blocked: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.complex128]]:
+    free = ~controlled & (graph.length > 2.0 * _PLACE_MARGIN)
+    lane, s, place = _resample(graph, points, np.flatnonzero(free), _PLACE_SPACING)
+    inside = (s > _PLACE_MARGIN) & (s < graph.length[lane] - _PLACE_MARGIN) & (s < blocked[lane] - 25.0)
+    return lane[inside], s[inside], place[inside]

@@ -1,0 +1,100 @@
+"""Where pedestrians walk: nodes along the middle of the walkways and at both ends of crossings, and their links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from drivesim.map_raster import class_bits, map_raster
+from drivesim.scene import HdMap
+
+_LINK = 6.5  # [m] longest link between nodes
+_THIN = 3.5  # [m] between nodes
+_BEYOND = 0.6  # [m] from the kerb to the end node of a crossing
+
+
+@dataclass(frozen=True, eq=False)
+class WalkingGraph:
+    """Undirected graph of V nodes in CSR form. Links between the two ends of a crossing are marked."""
+
+    nodes: NDArray[np.complex128]  # [V] x + iy
+    neighbours: NDArray[np.int64]  # [E]
+    offsets: NDArray[np.int64]  # [V + 1]
+    crossing: NDArray[np.bool_]  # [E]
+
+    def links_of(self, node: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Neighbours of a node and which of them lie across a road."""
+        rows = slice(self.offsets[node], self.offsets[node + 1])
+        return self.neighbours[rows], self.crossing[rows]
+
+
+def walking_graph(hd_map: HdMap) -> WalkingGraph:
+    """Graph of the walkways and crossings of a map."""
+    walkway = _walkway_nodes(hd_map)
+    ends = _crossing_ends(hd_map)
+    nodes = np.concatenate([walkway, ends])
+    along = _links(hd_map, nodes)
+    across = np.arange(len(walkway), len(nodes)).reshape(-1, 2)
+    return _graph(nodes, along, across)
+
+
+def _walkway_nodes(hd_map: HdMap) -> NDArray[np.complex128]:
+    """Points [V] along the ridge of the walkways, thinned."""
+    raster = map_raster(hd_map)
+    walkway = ((raster.bits & class_bits("walkway")) != 0) & ((raster.bits & class_bits("drivable_area")) == 0)
+    half = walkway[: walkway.shape[0] // 2 * 2 : 2, : walkway.shape[1] // 2 * 2 : 2].astype(np.uint8)
+    if not half.any():
+        return np.zeros(0, np.complex128)
+    depth = cv2.distanceTransform(half, cv2.DIST_L2, 3)
+    ridge = (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)) - 0.3) & (depth > 1.2)
+    row, column = np.nonzero(ridge)
+    step = 2.0 * raster.resolution
+    x = raster.origin[0] + step * (column + 0.5)
+    y = raster.origin[1] + step * (row + 0.5)
+    _, first = np.unique(
+        np.floor(x / _THIN).astype(np.int64) * (1 << 24) + np.floor(y / _THIN).astype(np.int64), return_index=True
+    )
+    return x[first] + 1j * y[first]
+
+
+def _crossing_ends(hd_map: HdMap) -> NDArray[np.complex128]:
+    """Both ends [2 Z] of the Z crossings, just beyond the kerbs."""
+    shapes = [part for part in shapely.get_parts(list(hd_map.layers["ped_crossing"])) if not part.is_empty]
+    if not shapes:
+        return np.zeros(0, np.complex128)
+    boxes = shapely.minimum_rotated_rectangle(shapes)
+    corners = np.stack([shapely.get_coordinates(box)[:4] for box in boxes])
+    z = corners[..., 0] + 1j * corners[..., 1]
+    first, second = z[:, 1] - z[:, 0], z[:, 3] - z[:, 0]
+    along = np.where(np.abs(first) >= np.abs(second), first, second)
+    middle = z.mean(axis=1)
+    half = along * (0.5 + _BEYOND / np.abs(along))
+    return np.column_stack([middle - half, middle + half]).reshape(-1)
+
+
+def _links(hd_map: HdMap, nodes: NDArray[np.complex128]) -> NDArray[np.int64]:
+    """Pairs [E, 2] of near nodes whose straight connection does not leave the walkway."""
+    if len(nodes) < 2:
+        return np.zeros((0, 2), np.int64)
+    pairs = cKDTree(np.column_stack([nodes.real, nodes.imag])).query_pairs(_LINK, output_type="ndarray")
+    share = np.linspace(0.15, 0.85, 5)
+    between = nodes[pairs[:, :1]] * (1.0 - share) + nodes[pairs[:, 1:]] * share
+    bits = map_raster(hd_map).bits_at(np.stack([between.real, between.imag], axis=-1))
+    walk, road = class_bits("walkway"), class_bits("drivable_area")
+    return pairs[((bits & walk) != 0).all(axis=1) & ((bits & road) == 0).all(axis=1)]
+
+
+def _graph(nodes: NDArray[np.complex128], along: NDArray[np.int64], across: NDArray[np.int64]) -> WalkingGraph:
+    pairs = np.concatenate([along, across]).reshape(-1, 2)
+    crossing = np.repeat([False, True], [len(along), len(across)])
+    source = np.concatenate([pairs[:, 0], pairs[:, 1]])
+    target = np.concatenate([pairs[:, 1], pairs[:, 0]])
+    order = np.lexsort((target, source))
+    counts = np.bincount(source, minlength=len(nodes))
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return WalkingGraph(nodes, target[order].astype(np.int64), offsets, np.concatenate([crossing, crossing])[order])

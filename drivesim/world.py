@@ -1,0 +1,205 @@
+"""The world as a value, where worlds come from, and the endless town as such a source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.route import Route, ego_intent, follow, start_route
+from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, Scene, Tags, Tracks, VehicleShape
+from drivesim.town.hashing import mix
+from drivesim.town.rig import nuscenes_rig
+from drivesim.town.town import Town, TownWindow
+from drivesim.traffic import Demand, LaneTables, ReactiveTraffic, TrafficState, empty_state, lane_tables, tracks_of
+
+EVALUATION_TOWNS = 900_000  # town seeds from here on are for evaluation only
+TRAFFIC = ("idm", "none")
+RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time")
+_VIEW = 100.0  # [m] around the ego within which standing objects are in the scene
+_VIEW_SLACK = 12.0  # [m] that the ego drives before they are looked up again
+_WARM_UP = 5.0  # [s]
+_CLEAR_AROUND = 16.0  # [m] around the ego without other vehicles at the start
+_DT = 1.0 / 12.0
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """One instant of a drive through a town. Nothing in it is ever written to, so copies may share everything."""
+
+    scene: Scene
+    route: Route
+    traffic: TrafficState
+    window: TownWindow
+    standing: Tracks  # parked vehicles and other standing objects near `standing_at`
+    standing_at: NDArray[np.float64]  # [2]
+    town: int  # seed
+    seed: int
+    step_index: int = 0
+
+    @property
+    def time(self) -> float:
+        """[s]"""
+        return self.scene.timestamp
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> World:
+        return self
+
+
+class WorldSource(Protocol):
+    """Makes worlds and moves them on. A world has at least `scene`, `route` with `points` [R, 3], and `step_index`."""
+
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> World:
+        """A world at the start of a drive; ValueError for options that it does not accept."""
+        ...
+
+    def step(self, world: World, ego: EgoState, dt: float) -> World:
+        """The world `dt` [s] later, the ego being where it was driven to."""
+        ...
+
+    def history_frames(self, world: World) -> NDArray[np.uint8] | None:
+        """Recorded pictures [1, V, H, W, 3] of the first instant, None if there are none."""
+        ...
+
+
+@lru_cache(maxsize=4)
+def _town(seed: int) -> Town:
+    return Town(seed)
+
+
+def _tables(window: TownWindow) -> LaneTables:
+    return lane_tables(window.map, window.parked)
+
+
+class TownSource:
+    """Endless drives through seeded towns.
+
+    `traffic` is "idm" (reacts to the ego) or "none"; `density` counts the road users around the ego.
+    """
+
+    def __init__(
+        self,
+        traffic: str = "idm",
+        rig: CameraRig | None = None,
+        density: int = 30,
+        vehicle: VehicleShape | None = None,
+    ) -> None:
+        if traffic not in TRAFFIC:
+            raise ValueError(f"traffic: found {traffic!r}, accepted in the town {TRAFFIC}")
+        if density < 0:
+            raise ValueError(f"density: found {density}, accepted an integer >= 0")
+        self.rig = nuscenes_rig() if rig is None else rig
+        self.vehicle = vehicle or VehicleShape()
+        self.model = ReactiveTraffic(Demand(density=density if traffic == "idm" else 0), shape=self.vehicle)
+        self.reactive = traffic == "idm" and density > 0
+
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> World:
+        """A drive that begins at a random place of a town.
+
+        Options: `town` or `scene` (seed of the town; by default one below 900,000 drawn from `seed`), `weather` and
+        `time_of_day` (by default those of the town; `weather` may also name a time of day), `route` (seed of the route's
+        choices) and `start_time` [s]. Raises ValueError for others.
+        """
+        options = _checked(options)
+        town_seed = int(options.get("town", options.get("scene", mix(int(seed), 60) % EVALUATION_TOWNS)))
+        town = _town(town_seed)
+        lane_id, s = town.start(np.random.default_rng([int(seed), 61]))
+        window = town.window(np.zeros(2) + 1.0)
+        tables = _tables(window)
+        lane = int(tables.index(np.array([lane_id]))[0])
+        route = start_route(tables, lane, s, int(options.get("route", mix(int(seed), 62) & 0x7FFFFFFF)))
+        x, y, heading = route.points[route.at].tolist()
+        ego = EgoState.at(x, y, heading, speed=0.6 * float(tables.limit[lane]))
+        window = town.window(ego.xy)
+        traffic = self._first_traffic(mix(int(seed), 63) & 0x7FFFFFFF, _tables(window), ego)
+        standing = _standing(window, ego)
+        scene = Scene(
+            timestamp=float(options.get("start_time", 0.0)),
+            ego=ego,
+            tracks=tracks_of(traffic, standing),
+            map=window.map,
+            rig=self.rig,
+            tags=_tags(town.tags, options),
+            statics=window.statics,
+            vehicle=self.vehicle,
+            description=f"town {town_seed}",
+        )
+        return World(scene, route, traffic, window, standing, ego.xy.copy(), town_seed, int(seed))
+
+    def _first_traffic(self, seed: int, tables: LaneTables, ego: EgoState) -> TrafficState:
+        """Traffic that has been moving for a while, with free space around the ego."""
+        if not self.reactive:
+            return empty_state(seed)
+        state = self.model.reset(seed, tables, ego)
+        for _ in range(round(_WARM_UP / _DT)):
+            state = self.model.step(state, tables, ego, None, _DT, ghost=True)
+        return self.model.make_way(state, ego, _CLEAR_AROUND)
+
+    def step(self, world: World, ego: EgoState, dt: float) -> World:
+        """The world `dt` [s] later with the ego where it was driven to."""
+        window = world.window
+        if Town.cell(ego.xy) != window.cell:
+            window = _town(world.town).window(ego.xy)
+        tables = _tables(window)
+        route = follow(world.route, tables, ego)
+        traffic = world.traffic
+        if self.reactive:
+            intent = None
+            if self.model.decides_at(traffic.step_index):
+                intent = ego_intent(route, tables, self.vehicle.length - self.vehicle.rear_overhang)
+            traffic = self.model.step(traffic, tables, world.scene.ego, intent, dt)
+        standing, standing_at = world.standing, world.standing_at
+        if np.abs(ego.xy - standing_at).max() > 0.7 * _VIEW_SLACK or window is not world.window:
+            standing, standing_at = _standing(window, ego), ego.xy.copy()
+        scene = Scene(
+            timestamp=world.scene.timestamp + dt,
+            ego=ego,
+            tracks=tracks_of(traffic, standing),
+            map=window.map,
+            rig=self.rig,
+            tags=world.scene.tags,
+            statics=window.statics,
+            vehicle=self.vehicle,
+            description=world.scene.description,
+        )
+        return World(scene, route, traffic, window, standing, standing_at, world.town, world.seed, world.step_index + 1)
+
+    def history_frames(self, world: World) -> None:
+        """None: a town has no recordings."""
+        return None
+
+
+def _standing(window: TownWindow, ego: EgoState) -> Tracks:
+    """Standing objects in view of the ego."""
+    offset = window.parked.position[:, :2] - ego.xy
+    return window.parked.take(np.flatnonzero((offset * offset).sum(-1) < (_VIEW + _VIEW_SLACK) ** 2))
+
+
+def _checked(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options that are given; ValueError for unknown names and for values of another kind."""
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    unknown = sorted(set(given) - set(RESET_OPTIONS))
+    if unknown:
+        raise ValueError(f"options: found {unknown}, accepted in the town {list(RESET_OPTIONS)}")
+    for name in ("scene", "town", "route"):
+        if name in given and (
+            isinstance(given[name], bool) or not isinstance(given[name], (int, np.integer)) or given[name] < 0
+        ):
+            raise ValueError(f"options[{name!r}]: found {given[name]!r}, accepted an integer >= 0")
+    if not np.isfinite(given.get("start_time", 0.0)):
+        raise ValueError(f"options['start_time']: found {given['start_time']!r}, accepted a finite number of seconds")
+    return given
+
+
+def _tags(tags: Tags, options: Mapping[str, Any]) -> Tags:
+    weather, time_of_day = options.get("weather"), options.get("time_of_day")
+    if weather in TIMES_OF_DAY and time_of_day is None:
+        weather, time_of_day = None, weather
+    if weather is not None and weather not in WEATHERS:
+        raise ValueError(f"options['weather']: found {weather!r}, accepted {WEATHERS + TIMES_OF_DAY}")
+    chosen = replace(tags, weather=weather) if weather is not None else tags
+    return chosen if time_of_day is None else replace(chosen, time_of_day=time_of_day)
