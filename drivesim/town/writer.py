@@ -20,8 +20,10 @@ from tqdm import tqdm
 
 from drivesim.geometry import transform_points
 from drivesim.scene import CameraRig, Scene, Tags
+from drivesim.town.lidar import lidar_sweep
 from drivesim.town.raycast import Raycaster, RenderedFrame
-from drivesim.town.rig import LIDAR_EXTRINSICS, nuscenes_rig
+from drivesim.town.rig import LIDAR_EXTRINSICS
+from drivesim.town.writer_drive import town_drive
 from drivesim.town.writer_labels import points_in_boxes, visible_share
 from drivesim.town.writer_map import write_sheets
 from drivesim.town.writer_sheets import SeenMap, bounds_around, lay_out
@@ -43,6 +45,29 @@ class Drive:
     frames: int  # 6 k + 1, so that the drive ends with a key frame
 
 
+def write_dataset(
+    out_dir: str | Path,
+    seeds: Sequence[int],
+    seconds: float = 20.0,
+    image_size: tuple[int, int] = (225, 400),
+    traffic: str = "idm",
+    version: str = "v1.0-town",
+    samples_per_pixel: int = 1,
+    progress: bool = True,
+) -> Path:
+    """Drive through the towns of some seeds and write the drives as a data set; the new dataroot.
+
+    Each drive lasts `seconds`, cut to whole half seconds. Raises ValueError if `out_dir` exists already or if the
+    drives do not fit on the map sheets.
+    """
+    keys = int(seconds * FPS + 1e-6) // KEY_STEP
+    if keys < 1 or len(seeds) == 0 or len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds, seconds: found {list(seeds)}, {seconds}, accepted different seeds and at least 0.5 s")
+    frames = keys * KEY_STEP + 1
+    drives = [Drive(f"town-{seed:06d}", town_drive(seed, image_size, traffic), frames) for seed in seeds]
+    return write_drives(out_dir, drives, version, samples_per_pixel, progress)
+
+
 def describe(tags: Tags) -> str:
     """Scene description that names the look, as nuScenes does."""
     words = [tags.weather, tags.time_of_day, "town"]
@@ -55,7 +80,11 @@ def _check_target(out_dir: Path) -> None:
 
 
 def write_drives(
-    out_dir: str | Path, drives: Sequence[Drive], version: str = "v1.0-town", samples_per_pixel: int = 1, progress: bool = True
+    out_dir: str | Path,
+    drives: Sequence[Drive],
+    version: str = "v1.0-town",
+    samples_per_pixel: int = 1,
+    progress: bool = True,
 ) -> Path:
     """Record drives into a new dataroot. It appears only when it is complete; ValueError if it exists already."""
     out_dir = Path(out_dir)
@@ -89,12 +118,16 @@ def _write_tables(root: Path, version: str, records: Sequence[DriveRecord]) -> N
 def _scenes(drive: Drive) -> Iterator[Scene]:
     """The scenes of a drive; ValueError if they are too few or too many, have no map, or change the rig."""
     if drive.frames < 1 or drive.frames % KEY_STEP != 1:
-        raise ValueError(f"frames of {drive.name}: found {drive.frames}, accepted {KEY_STEP} k + 1, to end on a key frame")
+        raise ValueError(
+            f"frames of {drive.name}: found {drive.frames}, accepted {KEY_STEP} k + 1, to end on a key frame"
+        )
     count, rig = 0, None
     for count, scene in enumerate(islice(drive.scenes, drive.frames), 1):
         rig = rig or scene.rig
         if scene.map is None or scene.rig is not rig:
-            raise ValueError(f"scene {count - 1} of {drive.name}: found no map or another rig, accepted one rig and a map")
+            raise ValueError(
+                f"scene {count - 1} of {drive.name}: found no map or another rig, accepted one rig and a map"
+            )
         yield scene
     if count != drive.frames:
         raise ValueError(f"scenes of {drive.name}: found {count}, accepted {drive.frames}")
@@ -115,14 +148,14 @@ class Recorder:
         """The whole drive."""
         for frame, scene in enumerate(_scenes(self.drive)):
             if frame == 0:
-                first, raycaster, lidar = scene, Raycaster(scene.rig, self.samples_per_pixel), Lidar()
+                first, raycaster = scene, Raycaster(scene.rig, self.samples_per_pixel)
             self.stamps.append(self.start + round(1e6 * (scene.timestamp - first.timestamp)))
             self.poses.append(scene.ego.pose)
             self.seen.add(scene.map)
             picture = raycaster.render(scene)
             self._write_pictures(frame, picture.images, scene.rig)
             if frame % KEY_STEP == 0:
-                self._annotate(frame, scene, picture, lidar)
+                self._annotate(frame, scene, picture)
             bar.update()
         return DriveRecord(
             name=self.drive.name,
@@ -148,10 +181,10 @@ class Recorder:
         for channel, image in zip(rig.names, images):
             cv2.imwrite(str(self._path(frame, channel, ".jpg")), image[..., ::-1], JPEG)
 
-    def _annotate(self, frame: int, scene: Scene, picture: RenderedFrame, lidar: Lidar) -> None:
+    def _annotate(self, frame: int, scene: Scene, picture: RenderedFrame) -> None:
         """LIDAR sweep and boxes of a key frame."""
-        sweep = lidar.scan(scene)
-        sweep.astype(np.float32).tofile(self._path(frame, LIDAR, ".pcd.bin"))
+        sweep = lidar_sweep(scene)
+        sweep.tofile(self._path(frame, LIDAR, ".pcd.bin"))
         points = transform_points(scene.ego.pose @ LIDAR_EXTRINSICS, sweep[:, :3].astype(np.float64))
         poses = scene.exposure_poses
         if poses is None:
