@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from drivesim.scene import HdMap, LaneGraph
+from drivesim.scene import LINE_CLASSES, HdMap, LaneGraph
 from drivesim.town import semantics
 
 GRASS, ROAD, WALKWAY, KERB, CARPARK, WHITE, YELLOW, BLOCK, CROSSING, ZEBRA = range(10)
@@ -33,6 +34,30 @@ BAY_ALONG, BAY_ACROSS = 6.0, 2.7  # length of parking bays along the kerb, width
 BAY_DEPTH = 5.0  # [m]
 
 
+@dataclass(frozen=True)
+class Rings:
+    """Polygons as nested ragged arrays."""
+
+    points: NDArray[np.float64]  # [P, 2] [m]
+    rings: NDArray[np.int64]  # [R + 1] into points
+    polygons: NDArray[np.int64]  # [K + 1] into rings; the first ring of each is the outer one
+
+    @classmethod
+    def of(cls, geometries: Iterable[shapely.Geometry]) -> Rings:
+        """The polygons among possibly multi-part geometries."""
+        parts = shapely.get_parts(list(geometries))
+        parts = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)]
+        if len(parts) == 0:
+            return cls(np.zeros((0, 2)), np.zeros(1, np.int64), np.zeros(1, np.int64))
+        _, points, offsets = shapely.to_ragged_array(parts)
+        return cls(points[:, :2], *offsets[:2])
+
+    def outer(self) -> list[NDArray[np.float64]]:
+        """Outer rings, each [K, 2]."""
+        first = self.polygons[:-1]
+        return [self.points[start:end] for start, end in zip(self.rings[first].tolist(), self.rings[first + 1].tolist(), strict=True)]
+
+
 class Canvas:
     """Raster of paint classes over (xmin, ymin, xmax, ymax) [m]; row i, column j covers y0 + i*r .. , x0 + j*r .. ."""
 
@@ -47,62 +72,63 @@ class Canvas:
         scaled = (xy - self.origin) * ((1 << SHIFT) / self.resolution) - (1 << (SHIFT - 1))
         return np.rint(scaled).astype(np.int32)
 
-    def fill(self, geometries: Iterable[shapely.Geometry], paint: int) -> None:
+    def fill(self, polygons: Rings, paint: int) -> None:
         """Fill polygons, holes left out."""
-        for polygon in polygons_of(geometries):
-            rings = [self.to_pixels(shapely.get_coordinates(ring)) for ring in (polygon.exterior, *polygon.interiors)]
+        for rings in self._pixel_rings(polygons):
             cv2.fillPoly(self.pixels, rings, paint, cv2.LINE_8, SHIFT)
 
-    def outline(self, geometries: Iterable[shapely.Geometry], paint: int, width: float) -> None:
-        """Draw the outer rings of polygons, width [m]."""
-        rings = [self.to_pixels(shapely.get_coordinates(polygon.exterior)) for polygon in polygons_of(geometries)]
-        self._lines(rings, paint, width)
+    def outline(self, polygons: Rings, paint: int, width: float) -> None:
+        """Draw the rings of polygons, width [m]."""
+        for rings in self._pixel_rings(polygons):
+            cv2.polylines(self.pixels, rings, True, paint, self._thickness(width), cv2.LINE_8, SHIFT)
 
-    def lines(self, points: Iterable[NDArray[np.float64]], paint: int, width: float) -> None:
+    def lines(self, lines: Sequence[NDArray[np.float64]] | NDArray[np.float64], paint: int, width: float) -> None:
         """Draw open polylines, each [K, 2] [m], width [m]."""
-        self._lines([self.to_pixels(line) for line in points], paint, width, closed=False)
+        if len(lines):
+            split = np.cumsum([len(line) for line in lines])[:-1]
+            pixels = np.split(self.to_pixels(np.concatenate(list(lines))), split)
+            cv2.polylines(self.pixels, pixels, False, paint, self._thickness(width), cv2.LINE_8, SHIFT)
 
     def quads(self, corners: NDArray[np.float64], paint: int) -> None:
         """Fill convex quadrilaterals [Q, 4, 2] [m]."""
         for quad in self.to_pixels(corners):
             cv2.fillConvexPoly(self.pixels, quad, paint, cv2.LINE_8, SHIFT)
 
-    def _lines(self, points: list[NDArray[np.int32]], paint: int, width: float, closed: bool = True) -> None:
-        thickness = max(1, round(width / self.resolution))
-        cv2.polylines(self.pixels, points, closed, paint, thickness, cv2.LINE_8, SHIFT)
+    def _pixel_rings(self, polygons: Rings) -> Iterator[list[NDArray[np.int32]]]:
+        """The rings of every polygon in pixels."""
+        pixels = self.to_pixels(polygons.points)
+        for first, last in zip(polygons.polygons[:-1].tolist(), polygons.polygons[1:].tolist(), strict=True):
+            bounds = polygons.rings[first : last + 1].tolist()
+            yield [pixels[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+
+    def _thickness(self, width: float) -> int:
+        return max(1, round(width / self.resolution))
 
 
 def paint_map(hd_map: HdMap, resolution: float) -> NDArray[np.uint8]:
     """Raster [H, W] of paint classes over the bounds of the map, resolution [m/px]."""
     canvas = Canvas(hd_map.bounds, resolution)
     layers = hd_map.layers
-    canvas.fill(layers["walkway"], WALKWAY)
-    canvas.outline(layers["walkway"], KERB, 0.4)
-    canvas.fill(layers["drivable_area"], ROAD)
-    canvas.fill(layers["carpark_area"], CARPARK)
-    for polygon in polygons_of(layers["carpark_area"]):
-        canvas.lines(parking_bays(polygon), WHITE, LINE_WIDTH)
+    polygons = {name: Rings.of(layer) for name, layer in layers.items() if name not in LINE_CLASSES}
+    canvas.fill(polygons["walkway"], WALKWAY)
+    canvas.outline(polygons["walkway"], KERB, 0.4)
+    canvas.fill(polygons["drivable_area"], ROAD)
+    canvas.fill(polygons["carpark_area"], CARPARK)
+    canvas.lines([line for ring in polygons["carpark_area"].outer() for line in parking_bays(ring)], WHITE, LINE_WIDTH)
     canvas.lines(dashes(layers["lane_divider"]), WHITE, LINE_WIDTH)
     solid = [shapely.get_coordinates(line) for line in shapely.get_parts(list(layers["road_divider"]))]
     canvas.lines(solid, YELLOW, 0.5)
     canvas.lines(solid, ROAD, 0.1)
-    _paint_crossings(canvas, layers["ped_crossing"], hd_map.lane_graph)
-    canvas.fill(layers["stop_line"], WHITE)
-    for polygon in polygons_of(layers["road_block"]):
-        canvas.fill([polygon], BLOCK)
-        canvas.quads(stripes(polygon, None, 1.0), WHITE)
+    _paint_crossings(canvas, polygons["ped_crossing"], hd_map.lane_graph)
+    canvas.fill(polygons["stop_line"], WHITE)
+    canvas.fill(polygons["road_block"], BLOCK)
+    for ring in polygons["road_block"].outer():
+        canvas.quads(stripes(ring, None, 1.0), WHITE)
     return canvas.pixels
 
 
-def polygons_of(geometries: Iterable[shapely.Geometry]) -> list[shapely.Polygon]:
-    """The non-empty polygons of possibly multi-part geometries."""
-    parts = shapely.get_parts(list(geometries))
-    return [part for part in parts if isinstance(part, shapely.Polygon) and not part.is_empty]
-
-
-def rectangle_axes(polygon: shapely.Polygon) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Corner [2] of the smallest rectangle around a polygon and its long and short side as vectors [2] [m]."""
-    points = shapely.get_coordinates(polygon)
+def rectangle_axes(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Corner [2] of the smallest rectangle around points [K, 2] and its long and short side as vectors [2] [m]."""
     corners = points[0] + cv2.boxPoints(cv2.minAreaRect((points - points[0]).astype(np.float32)))
     first, second = corners[1] - corners[0], corners[3] - corners[0]
     if np.hypot(*first) < np.hypot(*second):
@@ -110,10 +136,10 @@ def rectangle_axes(polygon: shapely.Polygon) -> tuple[NDArray[np.float64], NDArr
     return corners[0], first, second
 
 
-def stripes(polygon: shapely.Polygon, heading: float | None, width: float) -> NDArray[np.float64]:
-    """Stripes [Q, 4, 2] over the smallest rectangle around a polygon, parallel to `heading` [rad] as well as its sides
+def stripes(ring: NDArray[np.float64], heading: float | None, width: float) -> NDArray[np.float64]:
+    """Stripes [Q, 4, 2] over the smallest rectangle around a ring [K, 2], parallel to `heading` [rad] as well as its sides
     allow (to the short side where it is None), gaps as wide as the stripes."""
-    corner, along, across = rectangle_axes(polygon)
+    corner, along, across = rectangle_axes(ring)
     if heading is not None:
         direction = np.array([np.cos(heading), np.sin(heading)])
         if abs(along @ direction) / np.hypot(*along) > abs(across @ direction) / max(np.hypot(*across), 1e-9):
@@ -137,9 +163,9 @@ def dashes(lines: Iterable[shapely.Geometry]) -> NDArray[np.float64]:
     return shapely.get_coordinates(points).reshape(-1, 3, 2)
 
 
-def parking_bays(polygon: shapely.Polygon) -> list[NDArray[np.float64]]:
+def parking_bays(ring: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Lines between parking bays: across a narrow strip, or rows of bays along both long sides of a wide one."""
-    corner, along, across = rectangle_axes(polygon)
+    corner, along, across = rectangle_axes(ring)
     length, depth = float(np.hypot(*along)), float(np.hypot(*across))
     pitch = BAY_ALONG if depth < 3.5 else BAY_ACROSS
     reach = 1.0 if depth < 2.0 * BAY_DEPTH else BAY_DEPTH / depth
@@ -148,15 +174,13 @@ def parking_bays(polygon: shapely.Polygon) -> list[NDArray[np.float64]]:
     return [np.stack([start + f * along, start + f * along + reach * across]) for start in starts for f in fractions]
 
 
-def _paint_crossings(canvas: Canvas, crossings: Iterable[shapely.Geometry], lanes: LaneGraph) -> None:
+def _paint_crossings(canvas: Canvas, crossings: Rings, lanes: LaneGraph) -> None:
     """Zebra stripes in the direction of the nearest lane."""
-    polygons = polygons_of(crossings)
-    if not polygons:
-        return
-    headings: list[float | None] = [None] * len(polygons)
-    if len(lanes.points):
-        centres = shapely.get_coordinates(shapely.centroid(polygons))
+    rings = crossings.outer()
+    canvas.fill(crossings, CROSSING)
+    headings: list[float | None] = [None] * len(rings)
+    if rings and len(lanes.points):
+        centres = np.array([ring.mean(axis=0) for ring in rings])
         headings = list(lanes.points[cKDTree(lanes.points[:, :2]).query(centres)[1], 2])
-    for polygon, heading in zip(polygons, headings, strict=True):
-        canvas.fill([polygon], CROSSING)
-        canvas.quads(stripes(polygon, heading, STRIPE), ZEBRA)
+    if rings:
+        canvas.quads(np.concatenate([stripes(ring, heading, STRIPE) for ring, heading in zip(rings, headings, strict=True)]), ZEBRA)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.scene import CameraRig, Scene
 from drivesim.town import semantics
 from drivesim.town.background import Background, background_of
+from drivesim.town.culling import pixels_near_boxes
 from drivesim.town.objects import Objects, place_objects
 from drivesim.town.paint import SEMANTIC_OF_PAINT
-from drivesim.town.rays import GROUND, MOVING, STATIC, Hits, Rays, ego_directions, pixels_near_boxes, rig_rays, trace
+from drivesim.town.rays import GROUND, MOVING, STATIC, Hits, Rays, ego_directions, rig_rays, trace
 from drivesim.town.shader import Shader
 
 # Offsets of samples from the pixel centre by number of samples [px].
@@ -69,8 +71,7 @@ class Raycaster:
     ) -> RenderedFrame:
         """Pictures from colours [3, N], labels from hits."""
         shape = (len(self.rig.names), *self.rig.image_size)
-        images = np.empty((color.shape[1], 3), np.uint8)
-        images.T[:] = np.minimum(np.maximum(color * np.float32(255.0) + np.float32(0.5), 0.0), 255.0)
+        planes = np.minimum(np.maximum(color * np.float32(255.0) + np.float32(0.5), 0.0), 255.0).astype(np.uint8)
         semantic = np.full(len(hits.kind), semantics.SKY, np.uint8)
         instance = np.full(len(hits.kind), -1, np.int64)
         ground, static, moving = (np.flatnonzero(hits.kind == kind) for kind in (GROUND, STATIC, MOVING))
@@ -80,4 +81,4 @@ class Raycaster:
         owner = objects.mesh.owner.take(hits.face.take(moving))
         semantic[moving] = semantics.OBJECT_OFFSET + objects.tracks.class_ids.take(owner)
         instance[moving] = objects.tracks.ids.take(owner)
-        return RenderedFrame(images.reshape(*shape, 3), hits.depth.reshape(shape), semantic.reshape(shape), instance.reshape(shape))
+        return RenderedFrame(cv2.merge(list(planes)).reshape(*shape, 3), hits.depth.reshape(shape), semantic.reshape(shape), instance.reshape(shape))

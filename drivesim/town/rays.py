@@ -11,15 +11,13 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
-from drivesim.geometry import box_corners
-from drivesim.scene import CameraRig, Tracks
+from drivesim.scene import CameraRig
 from drivesim.town.mesh import Mesh
 
 Array = NDArray[np.float32]
 Tree = tuple[EmbreeScene, int]  # and the number of its first face
 
 FAR = 1000.0  # nothing is seen beyond [m]
-NEAR = 0.1  # corners of boxes closer to the image plane are not projected [m]
 SKY, GROUND, STATIC, MOVING = range(4)  # kinds of hits
 
 
@@ -99,46 +97,6 @@ def _trace_objects(rays: Rays, trees: Sequence[Tree], hits: Hits, rows: NDArray[
         closer = rows.take(near)
         hits.kind[closer] = MOVING
         hits.depth[closer], hits.face[closer] = found["tfar"].take(near), found["primID"].take(near) + first_face
-
-
-def pixels_near_boxes(rig: CameraRig, poses: NDArray[np.float64], tracks: Tracks) -> NDArray[np.int64]:
-    """Rows of the rays of all views inside the rectangles around the projected boxes of tracks, with one pixel to spare."""
-    height, width = rig.image_size
-    mask = np.zeros((len(rig.names), height, width), bool)
-    if len(tracks):
-        corners = box_corners(tracks.position, tracks.size, tracks.yaw).reshape(-1, 3)
-        for view, (pose, mount, intrinsics) in enumerate(zip(poses, rig.extrinsics, rig.intrinsics, strict=True)):
-            _mark(mask[view], (corners - (pose @ mount)[:3, 3]) @ (pose @ mount)[:3, :3] @ intrinsics.T)
-    return np.flatnonzero(mask)
-
-
-def _mark(mask: NDArray[np.bool_], corners: NDArray[np.float64]) -> None:
-    """Set the rectangles around boxes, corners [M * 8, 3] in homogeneous pixels."""
-    height, width = mask.shape
-    corners = corners.reshape(-1, 8, 3)
-    ahead = corners[..., 2] > NEAR
-    whole, cut = ahead.all(1), ahead.any(1) & ~ahead.all(1)
-    pixel = np.concatenate([corners[whole][..., :2] / corners[whole][..., 2:], _cut_corners(corners[cut])])
-    low = np.maximum(np.floor(pixel.min(1)) - 1, 0).astype(int)
-    high = np.minimum(np.ceil(pixel.max(1)) + 1, (width, height)).astype(int)
-    for (x0, y0), (x1, y1) in zip(low.tolist(), high.tolist(), strict=True):
-        if x0 < x1 and y0 < y1:
-            mask[y0:y1, x0:x1] = True
-
-
-def _cut_corners(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Extreme pixels [C, 8, 2] of boxes [C, 8, 3] that are cut by the image plane: where the lines between corners ahead and
-    corners behind meet it, and the corners ahead."""
-    if len(corners) == 0:
-        return np.zeros((0, 8, 2))
-    first, second = corners[:, :, None], corners[:, None, :]
-    rise = second[..., 2:] - first[..., 2:]
-    share = (NEAR - first[..., 2:]) / np.where(rise == 0.0, 1.0, rise)
-    crossing = (first[..., 2:] > NEAR) & (second[..., 2:] <= NEAR)
-    points = np.where(crossing, first + share * (second - first), np.nan).reshape(len(corners), 64, 3)
-    points = np.concatenate([points, np.where(corners[..., 2:] > NEAR, corners, np.nan)], axis=1)
-    pixel = points[..., :2] / points[..., 2:]
-    return np.stack([np.nanmin(pixel, axis=1), np.nanmax(pixel, axis=1)] * 4, axis=1)
 
 
 def blocked(trees: Sequence[Tree], start: Array, direction: Array) -> NDArray[np.bool_]:

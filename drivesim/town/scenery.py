@@ -21,6 +21,7 @@ FACADES = np.array([[3.2, 2.8, 0.52, 0.52], [3.4, 6.5, 0.90, 0.46], [3.0, 2.2, 0
                     [3.1, 4.2, 0.62, 0.50], [3.5, 3.2, 0.74, 0.62]], np.float32)  # fmt: skip
 LAMP_ARM = 1.8  # reach of the arm of a street lamp [m]
 CROWN_ROUGHNESS = 0.16
+FINE_TREES = 130.0  # trees farther from the middle of the map have simpler crowns [m]; nobody gets near them in this window
 
 
 @dataclass(frozen=True)
@@ -116,19 +117,30 @@ def _crowns(statics: Statics, centre: NDArray[np.float64]) -> tuple[NDArray[np.f
 def _trees(statics: Statics, centre: NDArray[np.float32], radius: NDArray[np.float32]) -> Mesh:
     """Trunks and crowns."""
     count = len(centre)
-    ball = trimesh.creation.icosphere(subdivisions=1)
-    rng = np.random.default_rng(statics.seed)
-    bumps = 1.0 - CROWN_ROUGHNESS * rng.random((count, len(ball.vertices), 1))
-    crown = (ball.vertices * bumps * radius[:, None] + centre[:, None]).reshape(-1, 3).astype(np.float32)
-    faces = _repeated(np.asarray(ball.faces), len(ball.vertices), count)
-    leaves = _per_object(crown, faces, np.asarray(statics.tree_color, np.float32), FOLIAGE)
+    far = np.abs(centre[:, :2]).max(axis=1, initial=0.0) > FINE_TREES
+    leaves = [_leaves(statics, centre, radius, np.flatnonzero(far == coarse), 1 - coarse) for coarse in (False, True)]
     trunk = column((0.0, 0.0), (1.0, 1.0), (0.7, 0.7), (0.0, 1.0), 6)
     thickness = np.clip(0.09 * radius[:, 0], 0.12, 0.35)
     scale = np.stack([thickness, thickness, centre[:, 2]], axis=1)
     base = centre * np.array([1.0, 1.0, 0.0], np.float32)
     stems = (trunk.vertices * scale[:, None] + base[:, None]).reshape(-1, 3).astype(np.float32)
     bark = np.tile(np.array(BARK, np.float32), (count, 1))
-    return merge([leaves, _per_object(stems, _repeated(trunk.faces, len(trunk.vertices), count), bark, MATTE)])
+    return merge([*leaves, _per_object(stems, _repeated(trunk.faces, len(trunk.vertices), count), bark, MATTE)])
+
+
+def _leaves(
+    statics: Statics, centre: NDArray[np.float32], radius: NDArray[np.float32], rows: NDArray[np.int64], detail: int
+) -> Mesh:
+    """Crowns of some trees, dented balls of 20 * 4 ** detail faces."""
+    ball = trimesh.creation.icosphere(subdivisions=detail)
+    dents = np.random.default_rng(statics.seed).random(len(ball.vertices) + 31)
+    pattern = (7 * rows[:, None] + np.arange(len(ball.vertices))) % len(dents)
+    bumps = 1.0 - CROWN_ROUGHNESS * dents[pattern][..., None]
+    crown = (ball.vertices * bumps * radius[rows, None] + centre[rows, None]).reshape(-1, 3).astype(np.float32)
+    faces = _repeated(np.asarray(ball.faces), len(ball.vertices), len(rows))
+    owner = np.repeat(rows, len(ball.faces)).astype(np.int32)
+    color = np.asarray(statics.tree_color, np.float32)[owner]
+    return Mesh(crown, faces, color, np.zeros(len(faces), np.float32), np.full(len(faces), FOLIAGE, np.uint8), owner)
 
 
 def _poles(statics: Statics, centre: NDArray[np.float64]) -> Mesh:

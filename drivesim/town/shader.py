@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from drivesim.scene import Scene
 from drivesim.town import shading
 from drivesim.town.background import Background
+from drivesim.town.culling import ShadowCells
 from drivesim.town.looks import look_of, sky_color, sun_direction
 from drivesim.town.mesh import FACADE, FOLIAGE, GLASS, HEADLIGHT, LAMP, TAILLIGHT
 from drivesim.town.objects import Objects
@@ -30,6 +31,8 @@ class Shader:
         self.sharpness = np.float32(sharpness)
         self.sun = sun_direction(self.look, background.statics.seed)
         self.sunlight = np.array(self.look.sun, np.float32)
+        if self.look.shadows:
+            self.shaded_cells = ShadowCells.of(objects.tracks, self.sun, scene.ego.xy, background.centre[:2])
         ego_from_global = np.linalg.inv(scene.ego.pose)
         self.ego_rotation = ego_from_global[:3, :3].astype(np.float32)
         self.ego_offset = (ego_from_global[:3, :3] @ background.centre + ego_from_global[:3, 3]).astype(np.float32)[:, None]
@@ -75,7 +78,7 @@ class Shader:
         """How much of the sun [N] reaches points of the ground."""
         pyramid = self.background.shadows(self.sun)
         lit = 1.0 - pyramid.at(xy, pyramid.level_of(size)) * np.float32(1 / 255)
-        near = np.flatnonzero((lit > 0.0) & (surface.depth < SHADOW_RANGE))
+        near = np.flatnonzero((lit > 0.0) & self.shaded_cells.at(surface.point))
         lit[near] *= ~blocked(self.objects.trees, surface.point.take(near, 1), self.sun)
         return lit
 
@@ -141,7 +144,7 @@ class Shader:
             rows = np.flatnonzero((toward > 0.0) & (surface.depth < SHADOW_RANGE))
             start = surface.point.take(rows, 1) + normal.take(rows, 1) * offset.take(rows)
             dark = blocked([(self.background.tree, 0)], start, self.sun)
-            low = np.flatnonzero(~dark & (start[2] < OBJECT_SHADOW_HEIGHT))
+            low = np.flatnonzero(~dark & (start[2] < OBJECT_SHADOW_HEIGHT) & self.shaded_cells.at(start))
             dark[low] = blocked(self.objects.trees, start.take(low, 1), self.sun)
             toward[rows.compress(dark)] = 0.0
         light += shading.tinted(toward, self.sunlight)

@@ -38,10 +38,10 @@ def _lights(z: tuple[float, float], width: float = 0.13) -> list[Mesh]:
 
 
 def _car(detailed: bool) -> list[Mesh]:
-    lower = frustum((-0.49, 0.49, -0.47, 0.47), (-0.495, 0.495, -0.5, 0.5), (-0.36, -0.12), own=1.0, top=False)
-    upper = frustum((-0.495, 0.495, -0.5, 0.5), (-0.47, 0.46, -0.46, 0.46), (-0.12, 0.08), own=1.08)
-    windows = frustum((-0.45, 0.24, -0.44, 0.44), (-0.32, 0.06, -0.37, 0.37), (0.08, 0.44), GLASS_COLOR, material=GLASS, top=False)
-    roof = frustum((-0.33, 0.07, -0.38, 0.38), (-0.30, 0.04, -0.35, 0.35), (0.43, 0.5), own=1.08)
+    lower = frustum((-0.49, 0.49, -0.47, 0.47), (-0.495, 0.495, -0.5, 0.5), (-0.36, -0.12), own=1.15, top=False)
+    upper = frustum((-0.495, 0.495, -0.5, 0.5), (-0.47, 0.46, -0.46, 0.46), (-0.12, 0.10), own=1.2)
+    windows = frustum((-0.45, 0.24, -0.44, 0.44), (-0.32, 0.06, -0.37, 0.37), (0.10, 0.42), GLASS_COLOR, material=GLASS, top=False)
+    roof = frustum((-0.33, 0.07, -0.38, 0.38), (-0.30, 0.04, -0.35, 0.35), (0.41, 0.5), own=1.2)
     bumpers = [block((-0.5, 0.5), (-0.42, 0.42), (-0.36, -0.26), DARK)] if detailed else []
     return [lower, upper, windows, roof, *bumpers, *_lights((-0.12, -0.02)), *_wheels((-0.30, 0.31), (0.074, 0.21), detailed)]
 
@@ -55,9 +55,9 @@ def _truck(detailed: bool) -> list[Mesh]:
 
 
 def _bus(detailed: bool) -> list[Mesh]:
-    lower = block((-0.49, 0.49), (-0.5, 0.5), (-0.40, 0.02), own=1.05)
+    lower = block((-0.49, 0.49), (-0.5, 0.5), (-0.40, 0.02), own=1.15)
     windows = block((-0.495, 0.495), (-0.49, 0.49), (0.02, 0.30), GLASS_COLOR, material=GLASS)
-    roof = block((-0.49, 0.49), (-0.5, 0.5), (0.30, 0.5), own=1.05)
+    roof = block((-0.49, 0.49), (-0.5, 0.5), (0.30, 0.5), own=1.15)
     return [lower, windows, roof, *_lights((-0.28, -0.20)), *_wheels((-0.28, 0.32), (0.045, 0.155), detailed)]
 
 
@@ -127,7 +127,7 @@ def _traffic_cone(detailed: bool) -> list[Mesh]:
 
 
 def _distant_car() -> list[Mesh]:
-    body = frustum((-0.5, 0.5, -0.5, 0.5), (-0.48, 0.47, -0.47, 0.47), (-0.40, 0.08), own=1.05)
+    body = frustum((-0.5, 0.5, -0.5, 0.5), (-0.48, 0.47, -0.47, 0.47), (-0.40, 0.10), own=1.15)
     cabin = frustum((-0.45, 0.24, -0.44, 0.44), (-0.30, 0.06, -0.37, 0.37), (0.08, 0.5), (0.08, 0.09, 0.10), own=0.3)
     return [body, cabin, *_lights((-0.12, -0.02))]
 
