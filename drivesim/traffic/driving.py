@@ -14,6 +14,7 @@ from drivesim.traffic.state import CROSSING, PATH_POINTS, Float, Motion, Paths, 
 AXLE_SHARE = 0.3  # of the length from the middle to each axle
 STANDING = 0.3  # [m/s] below which a vehicle counts as waiting
 _VEHICLE_MARGIN, _EGO_MARGIN, _WALKER_MARGIN, _CROSSING_MARGIN = 0.25, 0.35, 0.1, 2.2  # [m]
+_DEADLOCK = 5.0  # [s] of mutual waiting
 _WALKER_GAP = 1.0  # [m] more distance to people
 
 
@@ -48,6 +49,19 @@ def let_pass_who_leaves(sight: Sight, walkers_from: int) -> None:
     sight.gap[walkers_from:] -= _WALKER_GAP
 
 
+def untangle(sight: Sight, waiting: Float) -> None:
+    """Of two vehicles that have long stood in each other's way one goes on; changes `sight.hit`."""
+    count = len(waiting)
+    stuck = np.flatnonzero(waiting > _DEADLOCK)
+    if stuck.size < 2:
+        return
+    hit = sight.hit[:count, :count]
+    mutual = np.triu(hit & hit.T)
+    others, drivers = np.nonzero(mutual)
+    both = (waiting[others] > _DEADLOCK) & (waiting[drivers] > _DEADLOCK)
+    hit[others[both], drivers[both]] = False
+
+
 def next_junction(paths: Paths, s: Float, half_length: Float) -> tuple[Float, Float]:
     """Stop line and end [N] [m] of the junction that each vehicle is in or comes to next."""
     rear = s - half_length
@@ -78,7 +92,7 @@ def advance(
     s = np.minimum(motion.s + 0.5 * (motion.speed + speed) * dt, PATH_POINTS - 12.0)
     position, direction = body_pose(half_length, paths, s, rows)
     waiting = np.where(speed < STANDING, motion.waiting + dt, 0.0)
-    return Motion(s, speed, (speed - motion.speed) / dt, position, direction, motion.granted, waiting)
+    return Motion(s, speed, (speed - motion.speed) / dt, position, direction, motion.granted, motion.hold, waiting)
 
 
 def body_pose(half_length: Float, paths: Paths, s: Float, rows: NDArray[np.int64]) -> tuple:

@@ -13,8 +13,11 @@ from drivesim.traffic.perception import Sight
 from drivesim.traffic.state import Float, TrafficState
 from drivesim.traffic.tables import LaneTables
 
+PAST_LINE = -0.6  # [m] to the stop line, below which a vehicle is inside the junction
+_EASY_BRAKING = 2.5  # [m/s^2]
 _QUEUE_SPEED = 1.5  # [m/s] below which something ahead fills the exit
 _AT_LINE = 8.0  # [m] before the stop line within which waiting counts
+_PICKS_UP, _EGO_PICKS_UP = 1.5, 0.05  # [m/s^2] expected; nobody knows what the ego does
 _LOOKOUT = 20.0  # [m] before the stop line where drivers begin to look for a grant, and more the faster they are
 
 
@@ -37,21 +40,30 @@ def contenders(
     rows = np.flatnonzero(entry - front < SIGHT)
     front, line, speed = front[rows], entry[rows], motion.speed[rows]
     distance, length = line - front, bodies.size[rows, 1]
-    granted = (motion.granted[rows] >= clear[rows] - 0.5) | (distance < -0.6)
+    held = motion.granted[rows] >= clear[rows] - 0.5
     room = _exit_room(sight, rows, clear[rows] - front + length + 2.0)
-    able = room & (distance < _LOOKOUT + 0.35 * speed * speed)
-    reach = (front + SIGHT)[:, None]
-    mask = (
-        paths.controlled[rows] & (paths.lane_start[rows] < reach) & (paths.lane_end[rows] > (front - length)[:, None])
-    )
-    owner, slot = np.nonzero(mask)
+    lanes, ends = paths.lane_start[rows], paths.lane_end[rows]
+    near = paths.controlled[rows] & (lanes < (front + SIGHT)[:, None]) & (ends > (front - length)[:, None])
+    owner, slot = np.nonzero(near)
     lane = tables.index(paths.lanes[rows][owner, slot])
-    start = paths.lane_start[rows][owner, slot]
     known = lane >= 0
+    owner = owner[known]
     who = Contenders(
-        front, length, speed, line, granted, able, room, motion.waiting[rows] * (distance < _AT_LINE),
-        np.ones(len(rows), bool), owner[known], lane[known], start[known],
-    )  # fmt: skip
+        front=front,
+        length=length,
+        speed=speed,
+        top=bodies.eagerness[rows],
+        entry=line,
+        inside=(distance < PAST_LINE) | (held & (distance < speed * speed * (0.5 / _EASY_BRAKING))),
+        held=held,
+        able=room & (distance < _LOOKOUT + 0.35 * speed * speed),
+        claims=room,
+        waiting=motion.waiting[rows] * (distance < _AT_LINE),
+        picks_up=np.full(len(rows), _PICKS_UP),
+        owner=owner,
+        lane=lane[known],
+        start=lanes[owner, slot[known]],
+    )
     return rows, _with_ego(who, tables, ego_speed, shape, intent)
 
 
@@ -75,12 +87,14 @@ def _with_ego(
         front=np.append(who.front, 0.0),
         length=np.append(who.length, shape.length),
         speed=np.append(who.speed, speed),
+        top=np.append(who.top, 1.0),
         entry=np.append(who.entry, entry),
-        granted=np.append(who.granted, entry < 0.5),
+        inside=np.append(who.inside, entry < 0.5),
+        held=np.append(who.held, False),
         able=np.append(who.able, False),
         claims=np.append(who.claims, speed > 0.5),
         waiting=np.append(who.waiting, 0.0),
-        accelerates=np.append(who.accelerates, False),
+        picks_up=np.append(who.picks_up, _EGO_PICKS_UP),
         owner=np.append(who.owner, np.full(rows.size, ego)),
         lane=np.append(who.lane, intent.lanes[rows]),
         start=np.append(who.start, intent.start[rows]),

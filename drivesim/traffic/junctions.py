@@ -1,8 +1,10 @@
 """Who may enter a junction: right of way, gaps in time, and first come, first served once someone has waited long.
 
-Every vehicle needs a grant to pass the stop line. It gets one unless, in time and space, its lanes conflict with those of a
-vehicle that has one, or of a vehicle with a higher claim. Claims grow with waiting and are strictly ordered, and a vehicle
-whose exit is full claims nothing; so some vehicle can always go.
+Every vehicle needs a grant to pass the stop line. It gets one unless, in time and space, its lanes conflict with those
+of a vehicle that is committed to enter, or of one with a higher claim. Claims grow with waiting and are strictly
+ordered, and a vehicle whose exit is full claims nothing; so some vehicle can always go. Until a vehicle is too close to
+the line to stop with ease, its grant is looked at again at every decision. Inside, of two vehicles that would meet, the
+one that comes later waits before the place where their lanes meet.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ from drivesim.traffic.state import Float
 from drivesim.traffic.tables import LaneTables
 
 SIGHT = 65.0  # [m] before the stop line from which others count
-CONSIDERED = 45.0  # [m] of lanes beyond the bumper or line that can hold a vehicle back
-_ACCELERATION = 1.5  # [m/s^2] others are expected to pick up
-_TOP_SPEED = 11.0  # [m/s] that they are expected to reach
-_BEFORE, _AFTER = 0.6, 1.2  # [s] between one leaving a conflict zone and the next entering
+CONSIDERED = 45.0  # [m] of lanes beyond the stop line that can hold a vehicle back
+_BEFORE, _AFTER = 0.7, 1.2  # [s] between one leaving a conflict zone and the next entering
 _PATIENCE = 4.0  # [s] of waiting that does not raise a claim
 _URGENCY = 2.5  # claim per second of waiting beyond
+_HELD = 4.0  # claim for holding a grant already
+_HOLD_BEFORE = 1.2  # [m] from a conflict zone to the bumper of who waits for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,43 +33,48 @@ class Contenders:
     front: Float  # [V] path coordinate of the front bumper [m]
     length: Float  # [V] [m]
     speed: Float  # [V] [m/s]
+    top: Float  # [V] wanted speed over the limit of a lane
     entry: Float  # [V] stop line [m]
-    granted: NDArray[np.bool_]  # [V] has a grant, or is already inside
+    inside: NDArray[np.bool_]  # [V] past the line, or unable to stop with ease
+    held: NDArray[np.bool_]  # [V] has a grant
     able: NDArray[np.bool_]  # [V] close enough to be granted, and with room at the exit
     claims: NDArray[np.bool_]  # [V] holds others back though it has no grant
     waiting: Float  # [V] [s]
-    accelerates: NDArray[np.bool_]  # [V] expected to pick up speed
+    picks_up: Float  # [V] acceleration that is expected [m/s^2]
     owner: NDArray[np.int64]  # [E] vehicle of each lane
     lane: NDArray[np.int64]  # [E] lane index
     start: Float  # [E] path coordinate of the lane's start [m]
 
 
-def decide(tables: LaneTables, who: Contenders) -> NDArray[np.bool_]:
-    """Which vehicles [V] get a grant now; those that hold one are not among them."""
-    a, b = _conflicting_entries(tables, who)
-    if a.size == 0:
-        return who.able & ~who.granted
-    vehicle, other = who.owner[a], who.owner[b]
-    claim = _claims(tables, who)
-    row_a, row_b = tables.rank[who.lane[a]], tables.rank[who.lane[b]]
-    in_a, out_a, _ = _times(who, a, tables.conflict_in[row_a, row_b], tables.conflict_out[row_a, row_b])
-    in_b, out_b, cleared = _times(who, b, tables.conflict_in[row_b, row_a], tables.conflict_out[row_b, row_a])
-    together = (out_b + _BEFORE > in_a) & (in_b < out_a + _AFTER) & ~cleared
-    stronger = who.granted[other] | (who.claims[other] & (claim[other] > claim[vehicle]))
+def decide(tables: LaneTables, who: Contenders) -> tuple[NDArray[np.bool_], Float]:
+    """Which vehicles [V] hold a grant from now on, and where those inside must wait [V] [m], inf where they need not."""
     held_back = np.zeros(len(who.front), bool)
-    held_back[vehicle[together & stronger]] = True
-    return who.able & ~who.granted & ~held_back
+    hold = np.full(len(who.front), np.inf)
+    a, b, enter_a, leave_a, enter_b, leave_b = _conflicts(tables, who)
+    if a.size:
+        vehicle, other = who.owner[a], who.owner[b]
+        in_a, out_a, near_a, _ = _times(tables, who, a, enter_a, leave_a)
+        in_b, out_b, near_b, cleared_b = _times(tables, who, b, enter_b, leave_b)
+        meet = (out_b + _BEFORE > in_a) & (in_b < out_a + _AFTER) & ~cleared_b
+        claim = _claims(tables, who)
+        stronger = who.inside[other] | (who.claims[other] & (claim[other] > claim[vehicle]))
+        held_back[vehicle[meet & stronger & (near_a < who.entry[vehicle] - who.front[vehicle] + CONSIDERED)]] = True
+        first = (in_b < in_a) | ((in_b == in_a) & (other < vehicle))
+        waits = meet & who.inside[vehicle] & who.inside[other] & first & (near_a > 0.0)
+        np.minimum.at(hold, vehicle[waits], (who.front[vehicle] + near_a - _HOLD_BEFORE)[waits])
+    return who.inside | (who.able & ~held_back), hold
 
 
-def _conflicting_entries(tables: LaneTables, who: Contenders) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of rows into the lanes: one of a vehicle that asks for a grant, and one that conflicts with it."""
+def _conflicts(tables: LaneTables, who: Contenders) -> tuple[NDArray, NDArray, Float, Float, Float, Float]:
+    """Pairs of rows into the lanes of different vehicles that conflict, and from where to where [m] on either lane."""
     rank = tables.rank[who.lane]
-    asks = who.able & ~who.granted
-    own = np.flatnonzero(asks[who.owner] & (who.start < who.entry[who.owner] + CONSIDERED))
-    meet = np.isfinite(tables.conflict_in[rank[own][:, None], rank[None, :]])
-    meet &= who.owner[own][:, None] != who.owner[None, :]
-    first, second = np.nonzero(meet)
-    return own[first], second
+    count = len(rank)
+    enter = tables.conflict_in.take(rank[:, None] * len(tables.conflict_in) + rank)
+    a, b = np.nonzero((enter < np.inf) & (who.owner[:, None] != who.owner))
+    leave = tables.conflict_out[rank[a], rank[b]]
+    leave_other = tables.conflict_out[rank[b], rank[a]]
+    flat = enter.reshape(-1)
+    return a, b, flat.take(a * count + b), leave, flat.take(b * count + a), leave_other
 
 
 def _claims(tables: LaneTables, who: Contenders) -> Float:
@@ -78,25 +85,23 @@ def _claims(tables: LaneTables, who: Contenders) -> Float:
     is_first = who.start == first_start[who.owner]
     priority[who.owner[is_first]] = tables.graph.priority[who.lane[is_first]]
     patience = _URGENCY * np.maximum(who.waiting - _PATIENCE, 0.0)
-    return priority + patience - 1e-3 * np.arange(len(who.front))
+    return priority + patience + _HELD * who.held - 1e-3 * np.arange(len(who.front))
 
 
-def _times(who: Contenders, row: NDArray, enter: Float, leave: Float) -> tuple[Float, Float, NDArray[np.bool_]]:
-    """When [s] vehicles reach and leave a stretch of a lane, and whether they already have left it."""
+def _times(
+    tables: LaneTables, who: Contenders, row: NDArray, enter: Float, leave: Float
+) -> tuple[Float, Float, Float, NDArray[np.bool_]]:
+    """When [s] vehicles reach and leave a stretch of a lane, how far it is [m], and whether they already have left it."""
     vehicle = who.owner[row]
     zone = who.start[row] - who.front[vehicle]
-    speed = who.speed[vehicle]
-    picks_up = np.where(who.accelerates[vehicle], _ACCELERATION, 0.05)
-    to_enter = np.maximum(zone + enter, 0.0)
-    to_leave = zone + leave + who.length[vehicle]
-    return (
-        _duration(to_enter, speed, picks_up),
-        _duration(np.maximum(to_leave, 0.0), speed, picks_up),
-        to_leave <= 0.0,
-    )
+    speed, picks_up = who.speed[vehicle], who.picks_up[vehicle]
+    top = np.maximum(speed, tables.limit[who.lane[row]] * who.top[vehicle])
+    near, far = zone + enter, zone + leave + who.length[vehicle]
+    reach = _duration(np.maximum(near, 0.0), speed, picks_up, top)
+    return reach, _duration(np.maximum(far, 0.0), speed, picks_up, top), near, far <= 0.0
 
 
-def _duration(distance: Float, speed: Float, acceleration: Float) -> Float:
+def _duration(distance: Float, speed: Float, acceleration: Float, top: Float) -> Float:
     """Time [s] for a distance [m] with constant acceleration up to the top speed."""
     end = np.sqrt(speed * speed + 2.0 * acceleration * distance)
-    return np.maximum(2.0 * distance / np.maximum(speed + end, 1e-3), distance / np.maximum(speed, _TOP_SPEED))
+    return np.maximum(2.0 * distance / np.maximum(speed + end, 1e-3), distance / top)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from drivesim.scene import EgoState, Tracks, VehicleShape
-from drivesim.traffic.driving import drive, ego_object, let_pass_who_leaves, next_junction, objects_of
+from drivesim.traffic.driving import drive, ego_object, let_pass_who_leaves, next_junction, objects_of, untangle
 from drivesim.traffic.idm import DriverModel
-from drivesim.traffic.intent import EgoIntent, contenders
+from drivesim.traffic.intent import PAST_LINE, EgoIntent, contenders
 from drivesim.traffic.junctions import decide
 from drivesim.traffic.lane_change import has_reason, must_change, try_change
 from drivesim.traffic.perception import Objects, Sight, look_ahead
@@ -61,6 +61,7 @@ class ReactiveTraffic:
             origin = complex(objects.position[vehicles])
             sight = look_ahead(state.bodies, state.paths, motion, objects, origin)
             let_pass_who_leaves(sight, vehicles + 1)
+            untangle(sight, motion.waiting)
             entry, clear = next_junction(state.paths, motion.s, state.bodies.half_length)
             if phase == 0:
                 motion = self._grant(state, tables, sight, ego, intent, entry, clear)
@@ -78,8 +79,9 @@ class ReactiveTraffic:
         """Where each vehicle must stop [N] [m]: stop line without a grant, obstacle, end of the road."""
         motion, paths = state.motion, state.paths
         front = motion.s + state.bodies.half_length
-        may_pass = (motion.granted >= clear - 0.5) | (front > entry + 0.6)
-        return np.minimum(np.where(may_pass, np.inf, entry), np.minimum(paths.blocked, paths.end))
+        may_pass = (motion.granted >= clear - 0.5) | (entry - front < PAST_LINE)
+        line = np.where(may_pass, motion.hold, entry)
+        return np.minimum(line, np.minimum(paths.blocked, paths.end))
 
     def _grant(
         self, state: TrafficState, tables: LaneTables, sight: Sight, ego: EgoState, intent: EgoIntent | None,
@@ -88,12 +90,11 @@ class ReactiveTraffic:
         rows, who = contenders(state, tables, sight, entry, clear, ego.speed, self.shape, intent)
         if rows.size == 0:
             return state.motion
-        given = rows[decide(tables, who)[: len(rows)]]
-        if given.size == 0:
-            return state.motion
-        granted = state.motion.granted.copy()
-        granted[given] = clear[given]
-        return replace(state.motion, granted=granted)
+        passes, waits = decide(tables, who)
+        granted, hold = np.full(len(entry), -np.inf), np.full(len(entry), np.inf)
+        granted[rows] = np.where(passes[: len(rows)], clear[rows], -np.inf)
+        hold[rows] = waits[: len(rows)]
+        return replace(state.motion, granted=granted, hold=hold)
 
     def _change_lanes(self, state: TrafficState, tables: LaneTables, sight: Sight) -> TrafficState:
         """One vehicle that has a reason gets a path into another lane, if it is safe."""

@@ -26,6 +26,9 @@ from drivesim.traffic.state import (
 from drivesim.traffic.tables import LaneTables
 from drivesim.traffic.walkers import next_node
 
+_STAYS = 75.0  # [m] from the ego within which a vehicle that drives away may still appear
+_LATER = 1000  # keeps keys of newcomers apart from those at the start
+
 # Share, wanted speed over the allowed one, and top speed [m/s] of the classes that drive.
 _CLASSES = (
     ("car", 0.74, 1.0, 40.0), ("truck", 0.07, 0.92, 25.0), ("bus", 0.05, 0.9, 22.0), ("motorcycle", 0.06, 1.05, 40.0),
@@ -122,13 +125,14 @@ def _at(points: np.ndarray, s: float) -> complex:
 def with_path(state: TrafficState, row: int, path: Paths) -> TrafficState:
     """The state in which a vehicle has a new path, on which it is at distance BEHIND."""
     moved = BEHIND - float(state.motion.s[row])
-    s, granted = state.motion.s.copy(), state.motion.granted.copy()
-    s[row], granted[row] = BEHIND, granted[row] + moved
+    motion = state.motion
+    s, granted, hold = motion.s.copy(), motion.granted.copy(), motion.hold.copy()
+    s[row], granted[row], hold[row] = BEHIND, granted[row] + moved, hold[row] + moved
     columns = {}
     for name in Paths.__dataclass_fields__:
         columns[name] = getattr(state.paths, name).copy()
         columns[name][row] = getattr(path, name)[0]
-    return replace(state, paths=Paths(**columns), motion=replace(state.motion, s=s, granted=granted))
+    return replace(state, paths=Paths(**columns), motion=replace(motion, s=s, granted=granted, hold=hold))
 
 
 def add_vehicle(
@@ -136,7 +140,8 @@ def add_vehicle(
 ) -> TrafficState:
     """The state with one more vehicle within a ring [m] around the ego, if a few tries find a free place."""
     distance = np.abs(tables.place - ego)
-    candidates = np.flatnonzero((distance > ring[0]) & (distance < ring[1]))
+    comes = (np.conj(tables.place_heading) * (ego - tables.place)).real > 0.0
+    candidates = np.flatnonzero((distance > ring[0]) & (distance < ring[1]) & (comes | (distance < _STAYS)))
     if candidates.size == 0:
         return state
     rng = generator(state.seed, 1, key)
@@ -170,6 +175,7 @@ def _with_vehicle(
         position=path.points[:, int(BEHIND)],
         direction=path.heading[:, int(BEHIND)],
         granted=-np.inf * one,
+        hold=np.inf * one,
         waiting=0.0 * one,
     )
     return replace(
@@ -218,7 +224,7 @@ def add_walker(
         return state
     body = _body(state.next_id, "pedestrian", 1.0, 2.0, rng)
     one, ahead = np.ones(1), (target - here) / abs(target - here)
-    pace, side = rng.uniform(1.0, 1.6), rng.uniform(0.25, 0.75)
+    pace, side = rng.uniform(1.0, 1.6), rng.uniform(0.36, 0.8)
     walker = Walkers(
         bodies=body,
         position=(here - 1j * side * ahead) * one,
@@ -245,10 +251,13 @@ def fill(demand: Demand, state: TrafficState, tables: LaneTables, ego: complex) 
     return state
 
 
-def refill(demand: Demand, state: TrafficState, tables: LaneTables, ego: complex, ego_speed: float) -> TrafficState:
-    """The state with at most one newcomer, out of sight."""
+def refill(
+    demand: Demand, state: TrafficState, tables: LaneTables, ego: complex, ego_speed: float
+) -> TrafficState:
+    """The state with at most one newcomer of each kind, out of sight."""
+    key = state.step_index + _LATER
     if len(state.bodies.ids) < demand.vehicles:
-        state = add_vehicle(state, tables, ego, ego_speed, demand.appear, state.step_index + 1000)
-    elif len(state.walkers.position) < demand.walkers and unit(state.seed, state.step_index) < 0.7:
-        state = add_walker(state, tables, ego, demand.appear_walking, state.step_index + 1000)
+        state = add_vehicle(state, tables, ego, ego_speed, demand.appear, key)
+    if len(state.walkers.position) < demand.walkers:
+        state = add_walker(state, tables, ego, demand.appear_walking, key)
     return state

@@ -88,6 +88,7 @@ class Motion:
     position: Complex  # [N] middle of the body
     direction: Complex  # [N] unit vector of the heading
     granted: Float  # [N] `clear` of the junction that the vehicle may pass, -inf for none [m]
+    hold: Float  # [N] where the bumper waits for others inside a junction [m], inf for nowhere
     waiting: Float  # [N] time since it last moved [s]
 
 
@@ -147,4 +148,4 @@ def empty_state(seed: int) -> TrafficState:
         clear=np.zeros((0, PATH_JUNCTIONS)),
     )
     walkers = Walkers(no_bodies(), z, z, z, z, z, f, f, np.zeros(0, np.int64), f)
-    return TrafficState(no_bodies(), paths, Motion(f, f, f, z, z, f, f), walkers, seed)
+    return TrafficState(no_bodies(), paths, Motion(f, f, f, z, z, f, f, f), walkers, seed)

@@ -39,7 +39,8 @@ class LaneTables:
     blocked: NDArray[np.float64]  # [L] distance along the lane of the first standing obstacle [m], inf without
     place_lane: NDArray[np.int64]  # [S] where vehicles may appear: lane index,
     place_s: NDArray[np.float64]  # distance along it [m]
-    place: NDArray[np.complex128]  # and position
+    place: NDArray[np.complex128]  # position,
+    place_heading: NDArray[np.complex128]  # and unit vector along the lane
     walking: WalkingGraph
 
     def index(self, lane_ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -83,7 +84,7 @@ def _build(hd_map: HdMap, standing: Tracks) -> LaneTables:
     rank = np.where(controlled, np.cumsum(controlled) - 1, -1)
     conflict_in, conflict_out = _conflicts(graph, points, controlled, source)
     blocked = _blocked(graph, points, standing)
-    place_lane, place_s, place = _places(graph, points, controlled, blocked)
+    places = _places(graph, points, controlled, blocked)
     return LaneTables(
         graph=graph,
         points=points,
@@ -95,9 +96,10 @@ def _build(hd_map: HdMap, standing: Tracks) -> LaneTables:
         conflict_in=conflict_in,
         conflict_out=conflict_out,
         blocked=blocked,
-        place_lane=place_lane,
-        place_s=place_s,
-        place=place,
+        place_lane=places[0],
+        place_s=places[1],
+        place=places[2],
+        place_heading=places[3],
         walking=walking_graph(hd_map),
     )
 
@@ -186,8 +188,10 @@ def _blocked(graph: LaneGraph, points: NDArray[np.complex128], standing: Tracks)
 
 def _places(
     graph: LaneGraph, points: NDArray[np.complex128], controlled: NDArray[np.bool_], blocked: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.complex128]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.complex128], NDArray[np.complex128]]:
     free = ~controlled & (graph.length > 2.0 * _PLACE_MARGIN)
     lane, s, place = _resample(graph, points, np.flatnonzero(free), _PLACE_SPACING)
     inside = (s > _PLACE_MARGIN) & (s < graph.length[lane] - _PLACE_MARGIN) & (s < blocked[lane] - 25.0)
-    return lane[inside], s[inside], place[inside]
+    ahead = position_on(graph, points, lane, s + 1.0) - position_on(graph, points, lane, s - 1.0)
+    heading = ahead / np.maximum(np.abs(ahead), 1e-9)
+    return lane[inside], s[inside], place[inside], heading[inside]

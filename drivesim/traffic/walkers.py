@@ -25,7 +25,7 @@ def walk(walkers: Walkers, objects: Objects, vehicles: int, dt: float) -> Walker
     way = goal - walkers.position
     ahead = way / np.maximum(np.abs(way), 1e-6)
     wanted = np.where(walkers.phase == WAITING, 0.0, walkers.pace) * ahead
-    halted = _vehicle_in_the_way(walkers, ahead, objects, vehicles)
+    halted = _is_in_the_way(walkers, ahead, objects, vehicles)
     velocity = walkers.velocity + min(1.0, _AGILITY * dt) * (np.where(halted, 0.0, wanted) - walkers.velocity)
     turned = walkers.direction + min(1.0, _AGILITY * dt) * ahead
     return replace(
@@ -43,13 +43,15 @@ def _goal(source: Complex, target: Complex, side: Float) -> Complex:
     return target - 1j * side * way / np.maximum(np.abs(way), 1e-6)
 
 
-def _vehicle_in_the_way(walkers: Walkers, ahead: Complex, objects: Objects, vehicles: int) -> NDArray[np.bool_]:
-    """Who [W] would touch a vehicle with the next stride."""
+def _is_in_the_way(walkers: Walkers, ahead: Complex, objects: Objects, vehicles: int) -> NDArray[np.bool_]:
+    """Who [W] would, with the next stride, touch a vehicle or someone who walks on in the same direction."""
     stride = walkers.position + 0.9 * ahead
-    local = (stride[:, None] - objects.position[:vehicles]) * objects.direction[:vehicles].conj()
-    inside = (np.abs(local.real) < objects.half_length[:vehicles] + _BUBBLE) & (
-        np.abs(local.imag) < objects.half_width[:vehicles] + _BUBBLE
-    )
+    local = (stride[:, None] - objects.position) * objects.direction.conj()
+    inside = (np.abs(local.real) < objects.half_length + _BUBBLE) & (np.abs(local.imag) < objects.half_width + _BUBBLE)
+    people = inside[:, vehicles:]
+    if people.any():
+        people &= (ahead[:, None] * np.conj(objects.direction[vehicles:])).real > 0.3
+        people &= objects.speed[vehicles:] > 0.2
     return inside.any(axis=1)
 
 
