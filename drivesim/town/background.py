@@ -1,9 +1,10 @@
-"""What is computed once per map and surroundings: ground texture, scenery mesh and its ray tree, shadows, lamp light."""
+"""What is computed once per map and surroundings: ground texture, scenery, its ray tree, shadows, lamp light."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 from embreex.rtcore_scene import EmbreeScene
@@ -16,7 +17,9 @@ from drivesim.town.pyramid import Pyramid
 from drivesim.town.rays import ray_tree
 from drivesim.town.scenery import Scenery, scenery_of
 
-CACHE_SIZE = 6  # backgrounds that are kept, about 60 MB each for a window of 450 m
+# A background (about 80 MB for a window of 490 m) is dropped when it was not among so many last uses: worlds that take
+# turns keep theirs, and what one world has left behind does not pile up.
+KEEP_FOR = 48
 
 
 @dataclass
@@ -41,7 +44,9 @@ class Background:
         scenery = scenery_of(statics, centre[:2])
         corner = (np.array([x0, y0]) - centre[:2]).astype(np.float32)
         normals = np.ascontiguousarray(scenery.mesh.normals().T)
-        return cls(centre, corner, GroundTexture.of_map(hd_map), scenery, normals, ray_tree(scenery.mesh), hd_map, statics)
+        return cls(
+            centre, corner, GroundTexture.of_map(hd_map), scenery, normals, ray_tree(scenery.mesh), hd_map, statics
+        )
 
     def shadows(self, sun: NDArray[np.float32]) -> Pyramid:
         """Shadows of the scenery on the ground for a direction towards the sun [3]; the last direction is kept."""
@@ -59,20 +64,29 @@ class Background:
         return self._overlays["lamp"]
 
 
-_cache: OrderedDict[tuple[int, int], Background] = OrderedDict()
+_cache: OrderedDict[tuple[int, int], tuple[Background, int]] = OrderedDict()  # with the number of the last use
+_uses = count()
 
 
 def background_of(scene: Scene) -> Background:
-    """The background of a scene, built once per pair of map and statics objects. Raises ValueError where one is missing."""
+    """The background of a scene, built once per pair of map and statics objects and kept while in use.
+
+    Raises ValueError where map or statics is missing.
+    """
     if scene.map is None or scene.statics is None:
-        missing = "map" if scene.map is None else "statics"
-        raise ValueError(f"Scene.{missing}: found None, accepted a {'HdMap' if missing == 'map' else 'Statics'}; "
-                         "ray casting needs the map and the surroundings of a town")  # fmt: skip
-    key = (id(scene.map), id(scene.statics))
-    if key in _cache:
-        _cache.move_to_end(key)
-        return _cache[key]
-    _cache[key] = background = Background.of(scene.map, scene.statics)  # holds both objects, so their ids stay taken
-    while len(_cache) > CACHE_SIZE:
+        missing, accepted = ("map", "HdMap") if scene.map is None else ("statics", "Statics")
+        raise ValueError(
+            f"Scene.{missing}: found None, accepted {accepted}; ray casting needs the map and the surroundings"
+        )
+    key, now = (id(scene.map), id(scene.statics)), next(_uses)
+    # A background holds its map and statics, so their ids stay taken for as long as it is kept.
+    background = _cache.pop(key)[0] if key in _cache else Background.of(scene.map, scene.statics)
+    _cache[key] = background, now
+    while now - next(iter(_cache.values()))[1] >= KEEP_FOR:
         _cache.popitem(last=False)
     return background
+
+
+def forget_backgrounds() -> None:
+    """Drop everything that is kept."""
+    _cache.clear()

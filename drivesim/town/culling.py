@@ -15,7 +15,7 @@ CELL, CELLS = 0.5, 384  # side of the cells of shadow maps [m], number of cells 
 
 
 def pixels_near_boxes(rig: CameraRig, poses: NDArray[np.float64], tracks: Tracks) -> NDArray[np.int64]:
-    """Rows of the rays of all views inside the rectangles around the projected boxes of tracks, with one pixel to spare."""
+    """Rows of the rays of all views inside the rectangles around projected boxes, with one pixel to spare."""
     height, width = rig.image_size
     mask = np.zeros((len(rig.names), height, width), bool)
     corners = box_corners(tracks.position, tracks.size, tracks.yaw).reshape(-1, 3)
@@ -36,8 +36,8 @@ def pixels_near_boxes(rig: CameraRig, poses: NDArray[np.float64], tracks: Tracks
 
 
 def _cut_corners(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Extreme pixels [C, 8, 2] of boxes [C, 8, 3] that are cut by the image plane: of the corners ahead of it and of where
-    the lines between corners ahead and behind meet it."""
+    """Extreme pixels [C, 8, 2] of boxes [C, 8, 3] cut by the image plane: of the corners ahead of it and of where the
+    lines between corners ahead and behind meet it."""
     if len(corners) == 0:
         return np.zeros((0, 8, 2))
     first, second = corners[:, :, None], corners[:, None, :]
@@ -58,7 +58,9 @@ class ShadowCells:
     cells: NDArray[np.bool_]  # [CELLS * CELLS], row by row
 
     @classmethod
-    def of(cls, tracks: Tracks, sun: NDArray[np.float32], viewer: NDArray[np.float64], centre: NDArray[np.float64]) -> ShadowCells:
+    def of(
+        cls, tracks: Tracks, sun: NDArray[np.float32], viewer: NDArray[np.float64], centre: NDArray[np.float64]
+    ) -> ShadowCells:
         """Cells around `viewer` [2] for a direction towards the sun [3]; cells count from `centre` [2]."""
         corner = viewer - 0.5 * CELL * CELLS
         foot = box_footprints(tracks.position, tracks.size, tracks.yaw) - corner

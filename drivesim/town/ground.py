@@ -23,7 +23,7 @@ PACKED_PALETTE[: len(PALETTE)] = np.pad(PALETTE, ((0, 0), (0, 1)), constant_valu
 
 @dataclass(frozen=True)
 class GroundTexture:
-    """Paint classes at full resolution and colours of all coarser levels of one map; points relative to its lower corner."""
+    """Paint classes and colours of one map; points are relative to its lower corner."""
 
     paint: Pyramid  # uint8 classes, one level
     colors: Pyramid  # uint32 packed RGBA, from twice the resolution on
@@ -39,8 +39,10 @@ class GroundTexture:
         """Paint class [N] at points [2, N] [m]."""
         return self.paint.at(xy)
 
-    def sample(self, xy: NDArray[np.float32], along: NDArray[np.float32], across: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mean colour [3, N] in 0..1 over parallelograms around points [2, N] with sides `along`, `across` [2, N] [m]."""
+    def sample(
+        self, xy: NDArray[np.float32], along: NDArray[np.float32], across: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Mean colour [3, N] in 0..1 over parallelograms around points [2, N] with the given sides [2, N] [m]."""
         size = np.maximum(np.hypot(*across), 0.25 * np.hypot(*along))
         is_fine = size < 2.0 * RESOLUTION
         fine, coarse = np.flatnonzero(is_fine), np.flatnonzero(~is_fine)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 MATTE, GLASS, FACADE, FOLIAGE, HEADLIGHT, TAILLIGHT, LAMP = range(7)  # materials
 
 # Faces of the eight corners made by `frustum` (lower ring 0-3, upper ring 4-7, both counter-clockwise from above).
-SIDE_FACES = np.array([[0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]], np.int32)
+SIDE_FACES = np.array(
+    [[0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]], np.int32
+)
 TOP_FACES = np.array([[4, 5, 6], [4, 6, 7]], np.int32)
 BOTTOM_FACES = np.array([[0, 2, 1], [0, 3, 2]], np.int32)
 
@@ -58,9 +60,14 @@ def frustum(
     sides: bool = True,
 ) -> Mesh:
     """Straight-edged body between a lower and an upper rectangle (x0, x1, y0, y1) at heights z."""
-    rings = [[(x0, y0, h), (x1, y0, h), (x1, y1, h), (x0, y1, h)] for (x0, x1, y0, y1), h in zip((lower, upper), z, strict=True)]
+    rings = [
+        [(x0, y0, h), (x1, y0, h), (x1, y1, h), (x0, y1, h)]
+        for (x0, x1, y0, y1), h in zip((lower, upper), z, strict=True)
+    ]
     vertices = np.array(rings, np.float32).reshape(8, 3)
-    faces = np.concatenate([f for f, wanted in ((SIDE_FACES, sides), (TOP_FACES, top), (BOTTOM_FACES, bottom)) if wanted])
+    faces = np.concatenate(
+        [f for f, wanted in ((SIDE_FACES, sides), (TOP_FACES, top), (BOTTOM_FACES, bottom)) if wanted]
+    )
     return _uniform(vertices, faces, color, own, material)
 
 
@@ -98,16 +105,25 @@ def column(
     """Upright body with polygonal cross-section; lower and upper are its half-axes (x, y), 0 gives a tip."""
     angle = (np.arange(corners) + 0.5) * (2.0 * np.pi / corners)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    rings = [np.column_stack([np.array(centre) + circle * np.array(r), np.full(corners, h)]) for r, h in zip((lower, upper), z, strict=True)]
+    rings = [
+        np.column_stack([np.array(centre) + circle * np.array(r), np.full(corners, h)])
+        for r, h in zip((lower, upper), z, strict=True)
+    ]
     k = np.arange(corners)
     n = (k + 1) % corners
     sides = np.concatenate([np.stack([k, n, n + corners], 1), np.stack([k, n + corners, k + corners], 1)])
     cap = corners + np.stack([np.zeros(corners - 2, int), np.arange(1, corners - 1), np.arange(2, corners)], 1)
-    return _uniform(np.concatenate(rings).astype(np.float32), np.concatenate([sides, cap]).astype(np.int32), color, own, material)
+    return _uniform(
+        np.concatenate(rings).astype(np.float32), np.concatenate([sides, cap]).astype(np.int32), color, own, material
+    )
 
 
 def wheel(
-    x: float, y: tuple[float, float], z: float, radius: tuple[float, float], color: tuple[float, float, float] = (0.06, 0.06, 0.07)
+    x: float,
+    y: tuple[float, float],
+    z: float,
+    radius: tuple[float, float],
+    color: tuple[float, float, float] = (0.06, 0.06, 0.07),
 ) -> Mesh:
     """Six-sided wheel around an axle along y from y[0] inside to y[1] outside; radius along x and z."""
     standing = column((0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 1.0), 6)
@@ -116,7 +132,11 @@ def wheel(
 
 
 def _uniform(
-    vertices: NDArray[np.float32], faces: NDArray[np.int32], color: tuple[float, float, float], own: float, material: int
+    vertices: NDArray[np.float32],
+    faces: NDArray[np.int32],
+    color: tuple[float, float, float],
+    own: float,
+    material: int,
 ) -> Mesh:
     count = len(faces)
     colors = np.tile(np.array(color, np.float32), (count, 1))

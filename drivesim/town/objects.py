@@ -21,7 +21,14 @@ VIEWER_STEP = 8.0  # detail and range depend on where the ego is only to this pr
 STANDING_CACHE_SIZE = 4
 CAR_COLORS = ((0.90, 0.90, 0.90), (0.62, 0.64, 0.67), (0.16, 0.17, 0.19), (0.66, 0.12, 0.12), (0.14, 0.26, 0.52),
               (0.34, 0.38, 0.42), (0.20, 0.36, 0.28), (0.78, 0.62, 0.30))  # fmt: skip
-CLOTHES = ((0.68, 0.20, 0.20), (0.20, 0.34, 0.62), (0.86, 0.84, 0.80), (0.24, 0.50, 0.34), (0.88, 0.68, 0.24), (0.28, 0.26, 0.30))
+CLOTHES = (
+    (0.68, 0.20, 0.20),
+    (0.20, 0.34, 0.62),
+    (0.86, 0.84, 0.80),
+    (0.24, 0.50, 0.34),
+    (0.88, 0.68, 0.24),
+    (0.28, 0.26, 0.30),
+)
 # Colours of objects of which none is known, by class.
 DEFAULT_COLORS: dict[str, tuple[tuple[float, float, float], ...]] = {
     "car": CAR_COLORS,
@@ -63,9 +70,14 @@ def place_objects(scene: Scene, centre: NDArray[np.float64]) -> Objects:
     tracks = scene.tracks
     near = np.abs(tracks.position[:, :2] - viewer).max(axis=1, initial=0.0) < RANGE
     standing = near & ~tracks.velocity.any(axis=1)
-    groups = (_standing_group(tracks.take(standing), centre, viewer), _group(tracks.take(near & ~standing), centre, viewer))
+    groups = (
+        _standing_group(tracks.take(standing), centre, viewer),
+        _group(tracks.take(near & ~standing), centre, viewer),
+    )
     parts = [group.tracks for group in groups]
-    together = Tracks(*(np.concatenate([getattr(part, name) for part in parts]) for name in Tracks.__dataclass_fields__))
+    together = Tracks(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in Tracks.__dataclass_fields__)
+    )
     mesh = merge([group.mesh for group in groups])
     mesh.owner[len(groups[0].mesh.faces) :] += len(groups[0].tracks)
     trees = ((groups[0].tree, 0), (groups[1].tree, len(groups[0].mesh.faces)))
@@ -78,7 +90,9 @@ _standing: OrderedDict[bytes, ObjectGroup] = OrderedDict()
 
 def _standing_group(tracks: Tracks, centre: NDArray[np.float64], viewer: NDArray[np.float64]) -> ObjectGroup:
     """Like `_group`, kept for as long as the same tracks stand in the same places."""
-    key = b"".join([centre.tobytes(), viewer.tobytes(), *(getattr(tracks, name).tobytes() for name in Tracks.__dataclass_fields__)])
+    key = b"".join(
+        [centre.tobytes(), viewer.tobytes(), *(getattr(tracks, name).tobytes() for name in Tracks.__dataclass_fields__)]
+    )
     if key not in _standing:
         _standing[key] = _group(tracks, centre, viewer)
         if len(_standing) > STANDING_CACHE_SIZE:
@@ -123,7 +137,9 @@ def _ragged(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[NDArr
     return np.arange(len(group)) + (starts - np.cumsum(counts) + counts)[group], group
 
 
-def _placed(unit: NDArray[np.float32], owner: NDArray[np.int64], tracks: Tracks, centre: NDArray[np.float64]) -> NDArray[np.float32]:
+def _placed(
+    unit: NDArray[np.float32], owner: NDArray[np.int64], tracks: Tracks, centre: NDArray[np.float64]
+) -> NDArray[np.float32]:
     """Unit-box points [P, 3] scaled, turned and moved to where their tracks are."""
     local = unit * tracks.size[:, [1, 0, 2]][owner]
     c, s = np.cos(tracks.yaw)[owner], np.sin(tracks.yaw)[owner]
@@ -133,8 +149,8 @@ def _placed(unit: NDArray[np.float32], owner: NDArray[np.int64], tracks: Tracks,
 
 @cache
 def _library() -> tuple[Mesh, NDArray[np.int64], NDArray[np.int64]]:
-    """All shapes (class 0 in every detail, class 1 in every detail, ...) in one mesh; starts of the vertices and faces of each
-    shape, with the ends appended."""
+    """All shapes (class 0 in every detail, class 1 in every detail, ...) in one mesh; where the vertices and the
+    faces of each shape start, with the ends appended."""
     shapes = [shape_of(name, detail) for name in OBJECT_CLASSES for detail in range(DISTANT + 1)]
     vertex_start = np.cumsum([0, *(len(shape.vertices) for shape in shapes)])
     face_start = np.cumsum([0, *(len(shape.faces) for shape in shapes)])

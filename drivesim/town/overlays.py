@@ -13,7 +13,7 @@ from drivesim.town.scenery import lamp_heads
 
 SHADOW_RESOLUTION, LAMP_RESOLUTION = 0.2, 0.5  # [m/px]
 LEVELS = 6
-POOL_RADIUS = 7.0  # of the light of a street lamp [m]
+POOL_RADIUS = 9.0  # of the light of a street lamp [m]
 Bounds = tuple[float, float, float, float]
 
 

@@ -24,7 +24,9 @@ SEMANTIC_OF_PAINT = np.array(
     [semantics.GRASS, semantics.ROAD, semantics.WALKWAY, semantics.WALKWAY, semantics.CARPARK, semantics.MARKING,
      semantics.MARKING, semantics.MARKING, semantics.CROSSING, semantics.CROSSING], np.uint8
 )  # fmt: skip
-WET_OF_PAINT = np.array([0.0, 1.0, 0.5, 0.5, 1.0, 0.8, 0.8, 0.8, 1.0, 0.8], np.float32)  # how much rain darkens and mirrors
+WET_OF_PAINT = np.array(
+    [0.0, 1.0, 0.5, 0.5, 1.0, 0.8, 0.8, 0.8, 1.0, 0.8], np.float32
+)  # how much rain darkens and mirrors
 
 SHIFT = 4  # fractional bits of coordinates given to OpenCV
 STRIPE = 0.55  # width of zebra stripes and of the gaps between them [m]
@@ -55,7 +57,10 @@ class Rings:
     def outer(self) -> list[NDArray[np.float64]]:
         """Outer rings, each [K, 2]."""
         first = self.polygons[:-1]
-        return [self.points[start:end] for start, end in zip(self.rings[first].tolist(), self.rings[first + 1].tolist(), strict=True)]
+        return [
+            self.points[start:end]
+            for start, end in zip(self.rings[first].tolist(), self.rings[first + 1].tolist(), strict=True)
+        ]
 
 
 class Canvas:
@@ -137,8 +142,8 @@ def rectangle_axes(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
 
 
 def stripes(ring: NDArray[np.float64], heading: float | None, width: float) -> NDArray[np.float64]:
-    """Stripes [Q, 4, 2] over the smallest rectangle around a ring [K, 2], parallel to `heading` [rad] as well as its sides
-    allow (to the short side where it is None), gaps as wide as the stripes."""
+    """Stripes [Q, 4, 2] over the smallest rectangle around a ring [K, 2], parallel to `heading` [rad] as well as its
+    sides allow (to the short side where it is None), gaps as wide as the stripes."""
     corner, along, across = rectangle_axes(ring)
     if heading is not None:
         direction = np.array([np.cos(heading), np.sin(heading)])
@@ -183,4 +188,7 @@ def _paint_crossings(canvas: Canvas, crossings: Rings, lanes: LaneGraph) -> None
         centres = np.array([ring.mean(axis=0) for ring in rings])
         headings = list(lanes.points[cKDTree(lanes.points[:, :2]).query(centres)[1], 2])
     if rings:
-        canvas.quads(np.concatenate([stripes(ring, heading, STRIPE) for ring, heading in zip(rings, headings, strict=True)]), ZEBRA)
+        canvas.quads(
+            np.concatenate([stripes(ring, heading, STRIPE) for ring, heading in zip(rings, headings, strict=True)]),
+            ZEBRA,
+        )

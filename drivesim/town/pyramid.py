@@ -27,12 +27,14 @@ class Pyramid:
         return cls(texels, offset, np.ascontiguousarray(shape), resolution)
 
     def at(self, xy: NDArray[np.float32], level: NDArray[np.int32] | None = None) -> NDArray:
-        """Nearest texel [N] at points [2, N] [m] relative to the lower corner, finest level where none is given; outside,
-        the border repeats."""
+        """Nearest texel [N] at points [2, N] [m] relative to the lower corner, finest level where none is given;
+        outside, the border repeats."""
         x, y = (xy * np.float32(1.0 / self.resolution)).astype(np.int32)
         if level is None:
             rows, columns = (int(count) for count in self.shape[:, 0])
-            return self.texels.take(np.minimum(np.maximum(y, 0), rows - 1) * columns + np.minimum(np.maximum(x, 0), columns - 1))
+            return self.texels.take(
+                np.minimum(np.maximum(y, 0), rows - 1) * columns + np.minimum(np.maximum(x, 0), columns - 1)
+            )
         rows, columns = self.shape.take(level, 1)
         x = np.minimum(np.maximum(x >> level, 0), columns - 1)
         y = np.minimum(np.maximum(y >> level, 0), rows - 1)

@@ -36,7 +36,7 @@ class RenderedFrame:
 
 
 class Raycaster:
-    """Renders scenes with the cameras of one rig. What never changes is kept per map and statics (see `background_of`)."""
+    """Renders scenes with the cameras of one rig. What never moves is kept, see `background_of`."""
 
     def __init__(self, rig: CameraRig, samples_per_pixel: int = 1) -> None:
         if samples_per_pixel not in PATTERNS:
@@ -51,7 +51,9 @@ class Raycaster:
         background = background_of(scene)
         objects = place_objects(scene, background.centre)
         views = len(self.rig.names)
-        poses = scene.exposure_poses if scene.exposure_poses is not None else np.broadcast_to(scene.ego.pose, (views, 4, 4))
+        poses = (
+            scene.exposure_poses if scene.exposure_poses is not None else np.broadcast_to(scene.ego.pose, (views, 4, 4))
+        )
         near_boxes = pixels_near_boxes(self.rig, poses, objects.tracks)
 
         def cast(directions: NDArray[np.float32]) -> tuple[Rays, Hits]:
@@ -63,7 +65,9 @@ class Raycaster:
         if self.samples_per_pixel == 1:
             color = shader.colors(rays, hits)
         else:
-            color = sum(shader.colors(*cast(directions)) for directions in self._samples) / np.float32(self.samples_per_pixel)
+            color = sum(shader.colors(*cast(directions)) for directions in self._samples) / np.float32(
+                self.samples_per_pixel
+            )
         return self._frame(color, rays, hits, background, objects)
 
     def _frame(
@@ -81,4 +85,9 @@ class Raycaster:
         owner = objects.mesh.owner.take(hits.face.take(moving))
         semantic[moving] = semantics.OBJECT_OFFSET + objects.tracks.class_ids.take(owner)
         instance[moving] = objects.tracks.ids.take(owner)
-        return RenderedFrame(cv2.merge(list(planes)).reshape(*shape, 3), hits.depth.reshape(shape), semantic.reshape(shape), instance.reshape(shape))
+        return RenderedFrame(
+            cv2.merge(list(planes)).reshape(*shape, 3),
+            hits.depth.reshape(shape),
+            semantic.reshape(shape),
+            instance.reshape(shape),
+        )

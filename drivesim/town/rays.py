@@ -53,7 +53,7 @@ def ray_tree(mesh: Mesh) -> EmbreeScene:
 
 
 def ego_directions(rig: CameraRig, offset: tuple[float, float]) -> Array:
-    """Directions [V, H * W, 3] in the ego frame of rays through the pixel centres + offset [px]; depth along them is 1."""
+    """Directions [V, H * W, 3] in the ego frame of rays through pixel centres + offset [px]; depth along them is 1."""
     height, width = rig.image_size
     v, u = np.mgrid[0:height, 0:width] + 0.5
     pixels = np.stack([u + offset[0], v + offset[1], np.ones_like(u)], axis=-1).reshape(-1, 3)
@@ -71,7 +71,9 @@ def rig_rays(rig: CameraRig, directions: Array, poses: NDArray[np.float64], cent
     return Rays(np.repeat(origin.astype(np.float32), pixels, axis=0), turned, width)
 
 
-def trace(rays: Rays, scenery: EmbreeScene, objects: Sequence[Tree], candidates: NDArray[np.int64] | None = None) -> Hits:
+def trace(
+    rays: Rays, scenery: EmbreeScene, objects: Sequence[Tree], candidates: NDArray[np.int64] | None = None
+) -> Hits:
     """First hits with the ground plane, the scenery and the objects, whose faces are counted through their trees; only
     `candidates` (rows) may hit objects."""
     down = rays.direction[:, 2]

@@ -9,8 +9,8 @@ from drivesim.scene import CAMERAS, CameraRig
 
 CALIBRATION_SIZE = (900, 1600)  # (height, width) [px] of the pictures that the intrinsics below belong to
 
-# Nominal values of the public nuScenes calibration, rounded: x, y, z [m] in the ego frame (origin: middle of the rear axle on the
-# ground), yaw of the optical axis [deg], focal length, principal point [px].
+# Nominal values of the public nuScenes calibration, rounded: x, y, z [m] in the ego frame (origin: middle of the rear
+# axle on the ground), yaw of the optical axis [deg], focal length, principal point [px].
 MOUNTS = {
     "CAM_FRONT_LEFT": (1.52, 0.49, 1.51, 55.2, 1272.6, 826.6, 479.8),
     "CAM_FRONT": (1.70, 0.02, 1.51, 0.3, 1266.4, 816.3, 491.5),
@@ -36,7 +36,9 @@ def nuscenes_rig(image_size: tuple[int, int] = (72, 128)) -> CameraRig:
         raise ValueError(f"image_size: found {image_size}, accepted two positive integers (height, width)")
     intrinsics = np.stack([_intrinsics(*MOUNTS[name][4:]) for name in CAMERAS])
     extrinsics = np.stack([_extrinsics(*MOUNTS[name][:4]) for name in CAMERAS])
-    return CameraRig(CAMERAS, intrinsics, extrinsics, CALIBRATION_SIZE).resized((int(image_size[0]), int(image_size[1])))
+    return CameraRig(CAMERAS, intrinsics, extrinsics, CALIBRATION_SIZE).resized(
+        (int(image_size[0]), int(image_size[1]))
+    )
 
 
 def _intrinsics(focal: float, cx: float, cy: float) -> NDArray[np.float64]:

@@ -21,7 +21,9 @@ FACADES = np.array([[3.2, 2.8, 0.52, 0.52], [3.4, 6.5, 0.90, 0.46], [3.0, 2.2, 0
                     [3.1, 4.2, 0.62, 0.50], [3.5, 3.2, 0.74, 0.62]], np.float32)  # fmt: skip
 LAMP_ARM = 1.8  # reach of the arm of a street lamp [m]
 CROWN_ROUGHNESS = 0.16
-FINE_TREES = 130.0  # trees farther from the middle of the map have simpler crowns [m]; nobody gets near them in this window
+FINE_TREES = (
+    130.0  # trees farther from the middle of the map have simpler crowns [m]; nobody gets near them in this window
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class Scenery:
     semantic: NDArray[np.uint8]  # [F]
     wall_start: NDArray[np.float32]  # [2, 4 B] one end of each wall [m]
     wall_direction: NDArray[np.float32]  # [2, 4 B] unit vector along it
-    wall_pattern: NDArray[np.float32]  # [4, 4 B] windows per metre along and upwards [1/m], their shares of width and height
+    wall_pattern: NDArray[
+        np.float32
+    ]  # [4, 4 B] windows per metre along and upwards [1/m], their shares of width and height
     crown_centre: NDArray[np.float32]  # [3, T] [m]
     crown_radius: NDArray[np.float32]  # [3, T] half-axes [m]
 
@@ -57,7 +61,9 @@ def scenery_of(statics: Statics, centre: NDArray[np.float64]) -> Scenery:
     return Scenery(mesh, *(np.ascontiguousarray(array.T) for array in arrays))
 
 
-def _wall_pattern(length: NDArray[np.float32], height: NDArray[np.float64], style: NDArray[np.int64]) -> NDArray[np.float32]:
+def _wall_pattern(
+    length: NDArray[np.float32], height: NDArray[np.float64], style: NDArray[np.int64]
+) -> NDArray[np.float32]:
     """Window patterns [W, 4] that fit walls of given length, height [m] and style with whole windows."""
     storey, pitch, wide, high = FACADES[style % len(FACADES)].T
     columns, storeys = np.maximum(np.rint(length / pitch), 1.0), np.maximum(np.rint(height / storey), 1.0)
@@ -77,7 +83,9 @@ def _buildings(footprint: NDArray[np.float32], statics: Statics) -> tuple[Mesh, 
     height = statics.building_height.astype(np.float32)
     color = np.asarray(statics.building_color, np.float32)
     walls = _extruded(footprint, np.zeros(count, np.float32), height)
-    wall_faces = _repeated(np.array([[0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]]), 8, count)
+    wall_faces = _repeated(
+        np.array([[0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]]), 8, count
+    )
     wall_mesh = _per_object(walls, wall_faces, color, FACADE)
     middle = footprint.mean(axis=1, keepdims=True)
     block_on_top = _extruded(middle + 0.4 * (footprint - middle), height, height + np.float32(2.4))
@@ -89,9 +97,13 @@ def _buildings(footprint: NDArray[np.float32], statics: Statics) -> tuple[Mesh, 
     return wall_mesh, merge([roof, small])
 
 
-def _extruded(footprint: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32]) -> NDArray[np.float32]:
+def _extruded(
+    footprint: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Corners [B * 8, 3] of prisms: lower ring, then upper ring."""
-    rings = [np.concatenate([footprint, np.broadcast_to(z[:, None, None], (len(z), 4, 1))], axis=2) for z in (low, high)]
+    rings = [
+        np.concatenate([footprint, np.broadcast_to(z[:, None, None], (len(z), 4, 1))], axis=2) for z in (low, high)
+    ]
     return np.concatenate(rings, axis=1).reshape(-1, 3)
 
 
@@ -100,11 +112,20 @@ def _repeated(faces: NDArray, vertices: int, count: int) -> NDArray[np.int32]:
     return (faces + vertices * np.arange(count)[:, None, None]).reshape(-1, 3).astype(np.int32)
 
 
-def _per_object(vertices: NDArray[np.float32], faces: NDArray[np.int32], color: NDArray[np.float32], material: int) -> Mesh:
+def _per_object(
+    vertices: NDArray[np.float32], faces: NDArray[np.int32], color: NDArray[np.float32], material: int
+) -> Mesh:
     """Mesh whose faces come in equal groups, one group and one colour [N, 3] per object."""
     count = len(color)
     owner = np.repeat(np.arange(count, dtype=np.int32), len(faces) // max(count, 1))
-    return Mesh(vertices, faces, color[owner].astype(np.float32), np.zeros(len(faces), np.float32), np.full(len(faces), material, np.uint8), owner)
+    return Mesh(
+        vertices,
+        faces,
+        color[owner].astype(np.float32),
+        np.zeros(len(faces), np.float32),
+        np.full(len(faces), material, np.uint8),
+        owner,
+    )
 
 
 def _crowns(statics: Statics, centre: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -154,7 +175,10 @@ def _poles(statics: Statics, centre: NDArray[np.float64]) -> Mesh:
         column((0.0, 0.0), (0.05, 0.05), (0.05, 0.05), (0.0, 1.0), 5, POLE_GREY),
         block((0.05, 0.09), (-0.34, 0.34), (0.74, 1.0), own=1.0, bottom=True),
     ])  # fmt: skip
-    meshes = [_placed(shape, statics, np.flatnonzero(statics.pole_kind == kind), centre) for kind, shape in enumerate((lamp, sign))]
+    meshes = [
+        _placed(shape, statics, np.flatnonzero(statics.pole_kind == kind), centre)
+        for kind, shape in enumerate((lamp, sign))
+    ]
     return merge(meshes)
 
 
@@ -163,9 +187,20 @@ def _placed(shape: Mesh, statics: Statics, rows: NDArray[np.int64], centre: NDAr
     c, s = np.cos(statics.pole_yaw[rows])[:, None], np.sin(statics.pole_yaw[rows])[:, None]
     x, y, z = shape.vertices.T
     position = statics.pole_position[rows] - centre
-    points = np.stack([c * x - s * y + position[:, :1], s * x + c * y + position[:, 1:], z * statics.pole_height[rows, None]], axis=-1)
+    points = np.stack(
+        [c * x - s * y + position[:, :1], s * x + c * y + position[:, 1:], z * statics.pole_height[rows, None]], axis=-1
+    )
     owner = np.repeat(rows, len(shape.faces)).astype(np.int32)
     own = np.tile(shape.own, len(rows))
-    color = np.tile(shape.color, (len(rows), 1)) + own[:, None] * SIGN_COLORS[(owner * 7 + statics.seed) % len(SIGN_COLORS)]
+    color = (
+        np.tile(shape.color, (len(rows), 1)) + own[:, None] * SIGN_COLORS[(owner * 7 + statics.seed) % len(SIGN_COLORS)]
+    )
     faces = _repeated(shape.faces, len(shape.vertices), len(rows))
-    return Mesh(points.reshape(-1, 3).astype(np.float32), faces, color.astype(np.float32), own, np.tile(shape.material, len(rows)), owner)
+    return Mesh(
+        points.reshape(-1, 3).astype(np.float32),
+        faces,
+        color.astype(np.float32),
+        own,
+        np.tile(shape.material, len(rows)),
+        owner,
+    )

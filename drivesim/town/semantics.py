@@ -1,4 +1,4 @@
-"""Class ids of rendered pixels: surroundings first, then `OBJECT_OFFSET` + index into `drivesim.scene.OBJECT_CLASSES`."""
+"""Class ids of rendered pixels: surroundings, then `OBJECT_OFFSET` + index into `drivesim.scene.OBJECT_CLASSES`."""
 
 from __future__ import annotations
 

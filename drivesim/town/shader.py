@@ -35,7 +35,9 @@ class Shader:
             self.shaded_cells = ShadowCells.of(objects.tracks, self.sun, scene.ego.xy, background.centre[:2])
         ego_from_global = np.linalg.inv(scene.ego.pose)
         self.ego_rotation = ego_from_global[:3, :3].astype(np.float32)
-        self.ego_offset = (ego_from_global[:3, :3] @ background.centre + ego_from_global[:3, 3]).astype(np.float32)[:, None]
+        self.ego_offset = (ego_from_global[:3, :3] @ background.centre + ego_from_global[:3, 3]).astype(np.float32)[
+            :, None
+        ]
 
     def colors(self, rays: Rays, hits: Hits) -> Array:
         """Colours [3, N] of all rays."""
@@ -99,7 +101,9 @@ class Shader:
         self._leaf(surface, leaves, normal, color)
         if len(walls):
             size = surface.size.take(walls) * self.sharpness
-            facing = np.abs((normal.take(walls, 1) * surface.direction.take(walls, 1)).sum(0)) / surface.norm.take(walls)
+            facing = np.abs((normal.take(walls, 1) * surface.direction.take(walls, 1)).sum(0)) / surface.norm.take(
+                walls
+            )
             color[:, walls], own_light[:, walls] = shading.facade(
                 scenery, face.take(walls) >> 1, surface.point.take(walls, 1), color.take(walls, 1),
                 (size / np.maximum(facing, 0.05), size), self.look,
@@ -154,7 +158,9 @@ class Shader:
         """Light [3, N] or [3, 1] with that of street lamps and the headlights of the ego vehicle."""
         if self.look.lights < 0.6:
             return light
-        pool = self.background.lamplight().at(point[:2] - self.background.corner[:, None]) * np.float32(0.75 * self.look.lights / 255)
+        pool = self.background.lamplight().at(point[:2] - self.background.corner[:, None]) * np.float32(
+            0.95 * self.look.lights / 255
+        )
         pool *= np.clip(1.1 - point[2] * np.float32(1 / 9), 0.0, 1.0)
         cone = shading.headlights(self.look, self.ego_rotation @ point + self.ego_offset)
         return light + shading.tinted(pool, shading.LAMPLIGHT) + shading.tinted(cone, shading.HEADLIGHT)

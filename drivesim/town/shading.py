@@ -24,8 +24,8 @@ def tinted(strength: Array, color: Array) -> Array:
 
 
 def pulse_coverage(x: Array, footprint: Array, width: Array) -> Array:
-    """Mean over [x - footprint / 2, x + footprint / 2] of a train of unit-period pulses that are `width` wide and centred in
-    their periods: what a pixel sees of regular windows, at any distance."""
+    """Mean over [x - footprint / 2, x + footprint / 2] of a train of unit-period pulses that are `width` wide and
+    centred in their periods: what a pixel sees of regular windows, at any distance."""
     return (_pulse_integral(x + 0.5 * footprint, width) - _pulse_integral(x - 0.5 * footprint, width)) / footprint
 
 
@@ -37,7 +37,7 @@ def _pulse_integral(x: Array, width: Array) -> Array:
 def facade(
     scenery: Scenery, wall: NDArray[np.int64], point: Array, color: Array, footprint: tuple[Array, Array], look: Look
 ) -> tuple[Array, Array | float]:
-    """Surface colour and own light [3, N] of points on walls; footprint: size of the pixel along the wall and upwards [m]."""
+    """Surface colour and own light [3, N] of points on walls; footprint: size of a pixel along and upwards [m]."""
     building = wall >> 2
     start, direction = scenery.wall_start.take(wall, 1), scenery.wall_direction.take(wall, 1)
     along = (point[0] - start[0]) * direction[0] + (point[1] - start[1]) * direction[1]
@@ -49,16 +49,18 @@ def facade(
     if look.lit_windows == 0.0:
         return surface, 0.0
     sharp = np.clip(1.5 - np.maximum(fu, fv), 0.0, 1.0)
-    lit = look.lit_windows + sharp * (_lit(building, u, v, look.lit_windows) - look.lit_windows)
+    mean = look.lit_windows * 0.775
+    lit = mean + sharp * (_lit(building, u, v, look.lit_windows) - mean)
     return surface, tinted(window * lit * np.float32(0.35 + 0.6 * look.lights), LIT)
 
 
 def _lit(building: NDArray[np.int64], u: Array, v: Array, share: float) -> Array:
-    """Whether there is light behind each window, the same at every look [N]."""
+    """Brightness [N] of the light behind each window: 0 or 0.55 .. 1."""
     key = building.astype(np.uint32) * np.uint32(73856093) + u.astype(np.uint32) * np.uint32(19349663)
     key ^= v.astype(np.uint32) * np.uint32(83492791)
     key = (key ^ (key >> np.uint32(15))) * np.uint32(2246822519)
-    return ((key >> np.uint32(16)) < np.uint32(share * 65536)).astype(np.float32)
+    shade = 0.55 + (key & np.uint32(255)) * np.float32(0.45 / 255)
+    return ((key >> np.uint32(16)) < np.uint32(share * 65536)) * shade
 
 
 def skylight(look: Look, normal_z: Array) -> Array:
@@ -73,7 +75,13 @@ def headlights(look: Look, ego_points: Array) -> Array:
     spread = 1.0 - np.clip(np.abs(ego_points[1]) / (1.0 + 0.32 * x) - 0.3, 0.0, 1.0)
     drop = np.clip(1.4 - np.maximum(ego_points[2], 0.0) / (0.6 + 0.06 * x), 0.0, 1.0)
     rise = np.minimum(x * np.float32(0.25), 1.0)
-    return np.float32(0.75 * max(look.lights - 0.3, 0.0)) * rise * spread * drop / (1.0 + np.square(x * np.float32(1 / 22)))
+    return (
+        np.float32(0.75 * max(look.lights - 0.3, 0.0))
+        * rise
+        * spread
+        * drop
+        / (1.0 + np.square(x * np.float32(1 / 22)))
+    )
 
 
 def pane_reflection(look: Look, normal_z: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Shapes of the ten object classes in the unit box: x forward, y left, z up, all in -0.5 .. 0.5; three levels of detail."""
+"""Shapes of the ten object classes in the unit box (x forward, y left, z up, -0.5 .. 0.5), three levels of detail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def shape_of(name: str, detail: int) -> Mesh:
     return merge(DISTANT_SHAPES[name]() if detail == DISTANT else SHAPES[name](detail == NEAR))
 
 
-def _wheels(axles: tuple[float, ...], radius: tuple[float, float], detailed: bool, thickness: float = 0.12) -> list[Mesh]:
+def _wheels(
+    axles: tuple[float, ...], radius: tuple[float, float], detailed: bool, thickness: float = 0.12
+) -> list[Mesh]:
     """Wheels on both sides at x = axles; one dark block where not detailed."""
     z = -0.5 + radius[1]
     if not detailed:
@@ -40,18 +42,37 @@ def _lights(z: tuple[float, float], width: float = 0.13) -> list[Mesh]:
 def _car(detailed: bool) -> list[Mesh]:
     lower = frustum((-0.49, 0.49, -0.47, 0.47), (-0.495, 0.495, -0.5, 0.5), (-0.36, -0.12), own=1.15, top=False)
     upper = frustum((-0.495, 0.495, -0.5, 0.5), (-0.47, 0.46, -0.46, 0.46), (-0.12, 0.10), own=1.2)
-    windows = frustum((-0.45, 0.24, -0.44, 0.44), (-0.32, 0.06, -0.37, 0.37), (0.10, 0.42), GLASS_COLOR, material=GLASS, top=False)
+    windows = frustum(
+        (-0.45, 0.24, -0.44, 0.44), (-0.32, 0.06, -0.37, 0.37), (0.10, 0.42), GLASS_COLOR, material=GLASS, top=False
+    )
     roof = frustum((-0.33, 0.07, -0.38, 0.38), (-0.30, 0.04, -0.35, 0.35), (0.41, 0.5), own=1.2)
     bumpers = [block((-0.5, 0.5), (-0.42, 0.42), (-0.36, -0.26), DARK)] if detailed else []
-    return [lower, upper, windows, roof, *bumpers, *_lights((-0.12, -0.02)), *_wheels((-0.30, 0.31), (0.074, 0.21), detailed)]
+    return [
+        lower,
+        upper,
+        windows,
+        roof,
+        *bumpers,
+        *_lights((-0.12, -0.02)),
+        *_wheels((-0.30, 0.31), (0.074, 0.21), detailed),
+    ]
 
 
 def _truck(detailed: bool) -> list[Mesh]:
     cab = frustum((0.20, 0.49, -0.46, 0.46), (0.22, 0.46, -0.44, 0.44), (-0.34, 0.28), own=1.0)
-    windscreen = frustum((0.24, 0.487, -0.462, 0.462), (0.25, 0.472, -0.452, 0.452), (0.0, 0.22), GLASS_COLOR, material=GLASS)
+    windscreen = frustum(
+        (0.24, 0.487, -0.462, 0.462), (0.25, 0.472, -0.452, 0.452), (0.0, 0.22), GLASS_COLOR, material=GLASS
+    )
     cargo = block((-0.49, 0.18), (-0.5, 0.5), (-0.26, 0.5), (0.14, 0.14, 0.14), own=0.85)
     frame = block((-0.49, 0.48), (-0.38, 0.38), (-0.40, -0.26), DARK)
-    return [cab, windscreen, cargo, frame, *_lights((-0.30, -0.22)), *_wheels((-0.36, -0.22, 0.33), (0.065, 0.15), detailed)]
+    return [
+        cab,
+        windscreen,
+        cargo,
+        frame,
+        *_lights((-0.30, -0.22)),
+        *_wheels((-0.36, -0.22, 0.33), (0.065, 0.15), detailed),
+    ]
 
 
 def _bus(detailed: bool) -> list[Mesh]:
@@ -64,7 +85,9 @@ def _bus(detailed: bool) -> list[Mesh]:
 def _construction_vehicle(detailed: bool) -> list[Mesh]:
     tracks = [block((-0.48, 0.22), y, (-0.5, -0.26), RUBBER) for y in ((-0.5, -0.28), (0.28, 0.5))]
     body = block((-0.5, 0.18), (-0.44, 0.44), (-0.26, 0.08), own=1.0)
-    cabin = frustum((-0.14, 0.16, -0.4, 0.08), (-0.12, 0.12, -0.38, 0.06), (0.08, 0.44), GLASS_COLOR, material=GLASS, top=False)
+    cabin = frustum(
+        (-0.14, 0.16, -0.4, 0.08), (-0.12, 0.12, -0.38, 0.06), (0.08, 0.44), GLASS_COLOR, material=GLASS, top=False
+    )
     roof = block((-0.15, 0.15), (-0.42, 0.1), (0.44, 0.5), own=0.9)
     boom = frustum((0.14, 0.26, 0.14, 0.3), (0.30, 0.40, 0.14, 0.3), (-0.2, 0.46), own=1.0)
     stick = frustum((0.40, 0.46, 0.14, 0.3), (0.30, 0.40, 0.14, 0.3), (-0.34, 0.46), own=0.9)
@@ -113,7 +136,10 @@ def _pedestrian(detailed: bool) -> list[Mesh]:
 def _barrier(detailed: bool) -> list[Mesh]:
     foot = block((-0.5, 0.5), (-0.48, 0.48), (-0.5, -0.38), (0.75, 0.75, 0.73))
     wall = frustum((-0.4, 0.4, -0.5, 0.5), (-0.2, 0.2, -0.5, 0.5), (-0.38, 0.5), own=1.0)
-    bands = [frustum((-0.36, 0.36, *y), (-0.24, 0.24, *y), (-0.1, 0.3), (0.9, 0.9, 0.88)) for y in ((-0.32, -0.14), (0.14, 0.32))]
+    bands = [
+        frustum((-0.36, 0.36, *y), (-0.24, 0.24, *y), (-0.1, 0.3), (0.9, 0.9, 0.88))
+        for y in ((-0.32, -0.14), (0.14, 0.32))
+    ]
     return [foot, wall, *bands]
 
 
@@ -137,13 +163,15 @@ def _distant_body() -> list[Mesh]:
 
 
 def _distant_person() -> list[Mesh]:
-    return [block((-0.25, 0.25), (-0.3, 0.3), (-0.5, -0.05), TROUSERS),
-            frustum((-0.2, 0.2, -0.42, 0.42), (-0.15, 0.15, -0.2, 0.2), (-0.05, 0.5), (0.1, 0.08, 0.06), own=0.85)]  # fmt: skip
+    legs = block((-0.25, 0.25), (-0.3, 0.3), (-0.5, -0.05), TROUSERS)
+    upper = frustum((-0.2, 0.2, -0.42, 0.42), (-0.15, 0.15, -0.2, 0.2), (-0.05, 0.5), (0.1, 0.08, 0.06), own=0.85)
+    return [legs, upper]
 
 
 def _distant_rider() -> list[Mesh]:
-    return [block((-0.45, 0.45), (-0.1, 0.1), (-0.5, -0.1), DARK, own=0.2),
-            frustum((-0.18, 0.15, -0.4, 0.4), (-0.05, 0.12, -0.25, 0.25), (-0.15, 0.5), (0.1, 0.08, 0.06), own=0.85)]  # fmt: skip
+    machine = block((-0.45, 0.45), (-0.1, 0.1), (-0.5, -0.1), DARK, own=0.2)
+    rider = frustum((-0.18, 0.15, -0.4, 0.4), (-0.05, 0.12, -0.25, 0.25), (-0.15, 0.5), (0.1, 0.08, 0.06), own=0.85)
+    return [machine, rider]
 
 
 def _distant_block() -> list[Mesh]:
@@ -156,7 +184,8 @@ def _distant_cone() -> list[Mesh]:
 
 SHAPES: dict[str, Callable[[bool], list[Mesh]]] = {
     "car": _car, "truck": _truck, "construction_vehicle": _construction_vehicle, "bus": _bus, "trailer": _trailer,
-    "barrier": _barrier, "motorcycle": _motorcycle, "bicycle": _bicycle, "pedestrian": _pedestrian, "traffic_cone": _traffic_cone,
+    "barrier": _barrier, "motorcycle": _motorcycle, "bicycle": _bicycle, "pedestrian": _pedestrian,
+    "traffic_cone": _traffic_cone,
 }  # fmt: skip
 DISTANT_SHAPES: dict[str, Callable[[], list[Mesh]]] = {
     "car": _distant_car, "truck": _distant_body, "construction_vehicle": _distant_body, "bus": _distant_body,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from drivesim.geometry import transform_points
+from drivesim.scene import Statics
 from drivesim.town.lidar import FIRINGS, HIGHEST, LOWEST, MAX_RANGE, MIN_RANGE, RINGS, lidar_sweep
 from drivesim.town.rig import LIDAR_EXTRINSICS
 from tests.town.scenes import surroundings, synthetic_scene, traffic
@@ -16,9 +17,14 @@ BARE = surroundings(buildings=False, trees=False)
 HEIGHT = LIDAR_EXTRINSICS[2, 3]
 
 
-def bare_statics():  # noqa: ANN201
-    return replace(BARE, pole_position=BARE.pole_position[:0], pole_height=BARE.pole_height[:0], pole_yaw=BARE.pole_yaw[:0],
-                   pole_kind=BARE.pole_kind[:0])  # fmt: skip
+def bare_statics() -> Statics:
+    return replace(
+        BARE,
+        pole_position=BARE.pole_position[:0],
+        pole_height=BARE.pole_height[:0],
+        pole_yaw=BARE.pole_yaw[:0],
+        pole_kind=BARE.pole_kind[:0],
+    )
 
 
 def test_empty_plane_gives_circles() -> None:

@@ -10,7 +10,7 @@ import pytest
 from drivesim.geometry import box_corners, project, transform_points
 from drivesim.scene import CAMERAS, CLASS_ID, OBJECT_CLASSES, TIMES_OF_DAY, WEATHERS, EgoState, Scene, Tags
 from drivesim.town import semantics
-from drivesim.town.background import _cache
+from drivesim.town.background import forget_backgrounds
 from drivesim.town.raycast import Raycaster, RenderedFrame
 from drivesim.town.rig import nuscenes_rig
 from tests.town.scenes import SIZES, surroundings, synthetic_scene, traffic
@@ -123,14 +123,16 @@ def test_projected_box_encloses_its_instance(name: str, yaw: float) -> None:
 
 
 def test_left_is_left() -> None:
-    scene = synthetic_scene(traffic([("car", 10.0, 8.0, 0.0, SIZES["car"]), ("car", 10.0, -11.0, 0.0, SIZES["car"]),
-                                     ("car", 14.0, 0.5, 0.0, SIZES["car"]), ("car", 14.0, -4.0, 0.0, SIZES["car"])]), OVERCAST)  # fmt: skip
+    places = [(10.0, 8.0), (10.0, -11.0), (14.0, 0.5), (14.0, -4.0)]
+    scene = synthetic_scene(traffic([("car", x, y, 0.0, SIZES["car"]) for x, y in places]), OVERCAST)
     frame = render(scene)
     assert (frame.instance[FRONT_LEFT] == 100).any() and not (frame.instance[FRONT_RIGHT] == 100).any()
     assert (frame.instance[FRONT_RIGHT] == 101).any() and not (frame.instance[FRONT_LEFT] == 101).any()
     left, right = (np.nonzero(frame.instance[FRONT] == track)[1].mean() for track in (102, 103))
     assert left < 64 < right
-    assert frame.depth[FRONT, 0].min() > 5.0 or frame.semantic[FRONT, 0].max() > 0  # up is up: no ground in the first row
+    assert (
+        frame.depth[FRONT, 0].min() > 5.0 or frame.semantic[FRONT, 0].max() > 0
+    )  # up is up: no ground in the first row
     assert not np.isin(frame.semantic[FRONT, 0], (semantics.ROAD, semantics.WALKWAY, semantics.GRASS)).any()
 
 
@@ -156,7 +158,9 @@ def test_colors_of_the_paint() -> None:
     stripes = np.array([color(21.5, y) for y in np.linspace(-3.4, 3.4, 120)]).mean(1)
     assert stripes.max() - stripes.min() > 60
     assert 4 <= (np.diff((stripes > stripes.mean()).astype(int)) == 1).sum() <= 8  # repeat along the way of pedestrians
-    along = np.array([color(x, float(np.linspace(-3.4, 3.4, 120)[stripes.argmax()])) for x in np.linspace(20.4, 22.6, 12)]).mean(1)
+    along = np.array(
+        [color(x, float(np.linspace(-3.4, 3.4, 120)[stripes.argmax()])) for x in np.linspace(20.4, 22.6, 12)]
+    ).mean(1)
     assert along.min() > stripes.mean()  # and run in the direction of driving
     grass = color(30.0, -9.0)
     assert grass[1] > grass[0] and grass[1] > grass[2]
@@ -177,7 +181,7 @@ def test_track_color_is_the_color_in_the_picture() -> None:
 def test_same_scene_same_bytes() -> None:
     scene = synthetic_scene()
     first = render(scene)
-    _cache.clear()
+    forget_backgrounds()
     other = Raycaster(nuscenes_rig()).render(synthetic_scene())
     for name in ("images", "depth", "semantic", "instance"):
         assert np.array_equal(getattr(first, name), getattr(other, name)), name
