@@ -104,7 +104,7 @@ class NuScenesSource:
         return replace(world, scene=scene, step_index=world.step_index + 1)
 
     def history_frames(self, world: RecordedWorld) -> NDArray[np.uint8] | None:
-        """Recorded pictures [1, V, H, W, 3] of the first instant; None later or, with a warning, where they are missing."""
+        """Recorded pictures [1, V, H, W, 3] of the first instant; None later and, with a warning, where none are."""
         if world.step_index > 0:
             return None
         time, cameras = world.scene.timestamp, self.reader.drive(world.name).cameras

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from drivesim.geometry import transform_points
-from drivesim.scene import CameraRig, Scene, Tags
+from drivesim.scene import CameraRig, Scene
 from drivesim.town.lidar import lidar_sweep
 from drivesim.town.raycast import Raycaster, RenderedFrame
 from drivesim.town.rig import LIDAR_EXTRINSICS
@@ -68,10 +68,10 @@ def write_dataset(
     return write_drives(out_dir, drives, version, samples_per_pixel, progress)
 
 
-def describe(tags: Tags) -> str:
-    """Scene description that names the look, as nuScenes does."""
-    words = [tags.weather, tags.time_of_day, "town"]
-    return ", ".join(words).capitalize()
+def describe(scene: Scene) -> str:
+    """Scene description that begins with the look, as nuScenes does: "Rain, night, town 7"."""
+    words = [scene.tags.weather, scene.tags.time_of_day, scene.description]
+    return ", ".join(word for word in words if word).capitalize()
 
 
 def _check_target(out_dir: Path) -> None:
@@ -159,7 +159,7 @@ class Recorder:
             bar.update()
         return DriveRecord(
             name=self.drive.name,
-            description=first.description or describe(first.tags),
+            description=describe(first),
             stamps=np.array(self.stamps, np.int64),
             poses=np.array(self.poses),
             rig=first.rig,

@@ -27,7 +27,7 @@ def town_drive(seed: int, image_size: tuple[int, int], traffic: str) -> Iterator
     from drivesim.world import TownSource
 
     source = TownSource(traffic=traffic, rig=nuscenes_rig(image_size))
-    world = source.reset(seed, None)
+    world = source.reset(seed, {"town": seed})
     vehicle = KinematicBicycle(world.scene.vehicle)
     while True:
         yield world.scene

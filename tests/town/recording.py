@@ -53,7 +53,7 @@ def town_scenes(seed: int, tags: Tags | None = None) -> Iterator[Scene]:
         window = town.window(ego.xy)
         near = np.abs(window.parked.position[:, :2] - start.xy).max(axis=1) < 60.0
         tracks = _joined(window.parked.take(near), actors(start, time))
-        yield Scene(time, ego, tracks, window.map, rig, tags or town.tags, window.statics)
+        yield Scene(time, ego, tracks, window.map, rig, tags or town.tags, window.statics, description=f"town {seed}")
         frame += 1
 
 

@@ -25,7 +25,8 @@ from drivesim.data.nuscenes_lanes import lane_id
 from drivesim.geometry import wrap_angle
 from drivesim.scene import CAMERAS, LINE_CLASSES, MAP_CLASSES, OBJECT_CLASSES, Scene, Tags
 from drivesim.town.raycast import Raycaster
-from drivesim.town.writer import Drive, write_drives
+from drivesim.town.town import Town
+from drivesim.town.writer import Drive, write_dataset, write_drives
 from drivesim.town.writer_map import token
 from drivesim.town.writer_sheets import GAP, SHEETS, lay_out
 from drivesim.town.writer_tables import ATTRIBUTES, SPLIT
@@ -78,7 +79,7 @@ def test_devkit_loads_all_tables(nusc: NuScenes) -> None:
     assert [scene["name"] for scene in nusc.scene] == list(LOOKS)
     assert len(nusc.category) == 23 and len(nusc.attribute) == len(ATTRIBUTES) == 8 and len(nusc.visibility) == 4
     assert len(nusc.sample) == 2 * 4 and len(nusc.sample_data) == 2 * (6 * FRAMES + 4)
-    assert {scene["description"] for scene in nusc.scene} == {"Rain, day, town", "Overcast, day, town"}
+    assert {scene["description"] for scene in nusc.scene} == {"Rain, day, town 11", "Overcast, day, town 12"}
     for sample in nusc.sample:
         assert set(sample["data"]) == {*CAMERAS, "LIDAR_TOP"}
         assert {nusc.get("sample_data", token)["timestamp"] for token in sample["data"].values()} == {
@@ -331,3 +332,15 @@ def test_sheets_are_filled_one_after_the_other() -> None:
         corners.setdefault(place.location, []).append((x, y))
     with pytest.raises(ValueError, match="fit on the four map sheets"):
         lay_out(rectangles * 10)
+
+
+def test_drive_through_a_town(tmp_path: Path) -> None:
+    out = write_dataset(tmp_path / "drive", [5], seconds=0.5, image_size=(18, 32), progress=False)
+    reader = NuScenesReader(out, VERSION)
+    assert reader.scene_names == ("town-000005",) and reader.drive("town-000005").description.endswith("town 5")
+    first, last = reader.scene("town-000005", 0.0), reader.scene("town-000005", 0.5)
+    assert len(first.tracks) > 10 and first.tags == Town(5).tags
+    assert float(np.linalg.norm(last.ego.xy - first.ego.xy)) == pytest.approx(0.5 * first.ego.speed, rel=0.3)
+    assert reader.pictures("town-000005", 0.25).shape == (6, 18, 32, 3)
+    with pytest.raises(ValueError, match="accepted different seeds and at least 0.5 s"):
+        write_dataset(tmp_path / "other", [5, 5])
