@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,15 +47,28 @@ def find_collisions(
     ego: EgoState, shape: VehicleShape, footprint: NDArray[np.float64], tracks: Tracks, straddles: bool
 ) -> tuple[Collision, ...]:
     """Collisions of the ego body `footprint` [4, 2] with the tracks; `straddles`: the ego is not inside one lane."""
-    offset = tracks.position[:, :2] - 0.5 * (footprint[0] + footprint[2])
-    reach = 0.5 * (np.hypot(tracks.size[:, 0], tracks.size[:, 1]) + np.hypot(shape.length, shape.width))
-    near = np.flatnonzero((offset * offset).sum(-1) < reach * reach)
-    if near.size == 0:
+    x, y = (0.5 * (footprint[0] + footprint[2])).tolist()
+    dx, dy = tracks.position[:, 0] - x, tracks.position[:, 1] - y
+    reach = 0.5 * (tracks.size[:, 0] + tracks.size[:, 1] + (shape.length + shape.width))
+    near = np.flatnonzero(dx * dx + dy * dy < reach * reach).tolist()
+    rows = [row for row in near if _touches(ego, shape, float(dx[row]), float(dy[row]), tracks, row)]
+    if not rows:
         return ()
-    boxes = box_footprints(tracks.position[near], tracks.size[near], tracks.yaw[near])
-    hit = rectangles_overlap(footprint[None], boxes)
-    return tuple(
-        _collision(ego, footprint, tracks, int(row), box, straddles) for row, box in zip(near[hit], boxes[hit])
+    boxes = box_footprints(tracks.position[rows], tracks.size[rows], tracks.yaw[rows])
+    return tuple(_collision(ego, footprint, tracks, row, box, straddles) for row, box in zip(rows, boxes))
+
+
+def _touches(ego: EgoState, shape: VehicleShape, dx: float, dy: float, tracks: Tracks, row: int) -> bool:
+    """Separating-axis test of the ego body and one box, whose centre is (dx, dy) [m] from the body's; plain numbers."""
+    width, length, _ = tracks.size[row].tolist()
+    ex, ey = ego.pose[:2, 0].tolist()
+    bx, by = math.cos(tracks.yaw[row]), math.sin(tracks.yaw[row])
+    c, s = abs(ex * bx + ey * by), abs(ex * by - ey * bx)
+    return (
+        2.0 * abs(ex * dx + ey * dy) < shape.length + c * length + s * width
+        and 2.0 * abs(ex * dy - ey * dx) < shape.width + s * length + c * width
+        and 2.0 * abs(bx * dx + by * dy) < length + c * shape.length + s * shape.width
+        and 2.0 * abs(bx * dy - by * dx) < width + s * shape.length + c * shape.width
     )
 
 

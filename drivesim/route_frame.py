@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,40 +13,49 @@ from drivesim.scene import EgoState
 
 @dataclass(frozen=True)
 class RoutePosition:
-    """Foot of the ego's rear axle on the route."""
+    """The route point nearest to the ego's rear axle, and where the ego is relative to the route there."""
 
-    distance: float  # [m] from the route's first point
+    row: int
+    along: float  # [m] from that point forward
     offset: float  # [m], positive to the left of the route
     heading_error: float  # [rad], positive where the ego points left of the route
     direction: tuple[float, float]  # unit vector of the route
 
 
 def locate(route: NDArray[np.float64], ego: EgoState) -> RoutePosition:
-    """Projects the ego onto the nearest segment of route points [R, >=2], R > 1."""
-    delta = route[1:, :2] - route[:-1, :2]
-    squared = np.maximum((delta * delta).sum(-1), 1e-12)
-    relative = ego.pose[:2, 3] - route[:-1, :2]
-    share = np.minimum(np.maximum((relative * delta).sum(-1) / squared, 0.0), 1.0)
-    gap = relative - share[:, None] * delta
-    row = int((gap * gap).sum(-1).argmin())
-    length = np.sqrt(squared)
-    dx, dy = (delta[row] / length[row]).tolist()
-    rx, ry = relative[row].tolist()
-    c, s = ego.pose[:2, 0].tolist()
+    """Position on route points [R, 3] (x, y, heading)."""
+    x, y = ego.pose[:2, 3].tolist()
+    dx, dy = route[:, 0] - x, route[:, 1] - y
+    row = int((dx * dx + dy * dy).argmin())
+    px, py, heading = route[row].tolist()
+    c, s = math.cos(heading), math.sin(heading)
+    ex, ey = ego.pose[:2, 0].tolist()
     return RoutePosition(
-        float(length[:row].sum() + share[row] * length[row]),
-        dx * ry - dy * rx,
-        float(np.arctan2(dx * s - dy * c, dx * c + dy * s)),
-        (dx, dy),
+        row,
+        c * (x - px) + s * (y - py),
+        c * (y - py) - s * (x - px),
+        math.atan2(c * ey - s * ex, c * ex + s * ey),
+        (c, s),
     )
 
 
 def points_ahead(
     route: NDArray[np.float64], position: RoutePosition, ego: EgoState, count: int, spacing: float
 ) -> NDArray[np.float64]:
-    """Points [count, 2] of the route every `spacing` [m] from the ego's foot, ego frame; held at the route's end."""
-    step = route[1:, :2] - route[:-1, :2]
-    along = np.concatenate([[0.0], np.cumsum(np.sqrt((step * step).sum(-1)))])
-    wanted = position.distance + spacing * np.arange(1, count + 1)
-    points = np.stack([np.interp(wanted, along, route[:, 0]), np.interp(wanted, along, route[:, 1])], axis=-1)
-    return (points - ego.pose[:2, 3]) @ ego.pose[:2, :2]
+    """Points [count, 2] of the route about every `spacing` [m] from the ego's foot on, ego frame; held at the route's end.
+
+    Every point is moved along its own heading by what the ego is past its nearest point, so that the points flow towards
+    the ego instead of jumping from one route point to the next.
+    """
+    row, last = position.row, len(route) - 1
+    near, after = route[min(row, last - 1)].tolist(), route[min(row, last - 1) + 1].tolist()
+    stride = max(1, round(spacing / max(math.hypot(after[0] - near[0], after[1] - near[1]), 1e-6)))
+    chosen = route.take(np.minimum(np.arange(row + stride, row + stride * count + 1, stride), last), axis=0)
+    x, y = ego.pose[:2, 3].tolist()
+    c, s = ego.pose[:2, 0].tolist()
+    dx = chosen[:, 0] + position.along * np.cos(chosen[:, 2]) - x
+    dy = chosen[:, 1] + position.along * np.sin(chosen[:, 2]) - y
+    points = np.empty((count, 2))
+    points[:, 0] = c * dx + s * dy
+    points[:, 1] = c * dy - s * dx
+    return points

@@ -155,13 +155,17 @@ class VideoWriter:
         self._container = av.open(str(self._partial), mode="w")
         self._stream = self._container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
         self._stream.pix_fmt = "yuv420p"
+        self._size: tuple[int, int] | None = None
         self._stream.options = {"crf": str(quality), "preset": "veryfast"}
 
     def write(self, picture: NDArray[np.uint8]) -> None:
         """Appends one picture [H, W, 3] with even height and width; all of one size."""
         if picture.shape[0] % 2 or picture.shape[1] % 2:
             raise ValueError(f"video: found a picture of {picture.shape[:2]}, accepted even height and width")
-        self._stream.height, self._stream.width = picture.shape[:2]
+        if self._size is None:
+            self._size = self._stream.height, self._stream.width = picture.shape[:2]
+        if picture.shape[:2] != self._size:
+            raise ValueError(f"video: found a picture of {picture.shape[:2]} after one of {self._size}, accepted one size")
         for packet in self._stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")):
             self._container.mux(packet)
 

@@ -1,0 +1,163 @@
+"""Measures the closed loop: time per stage, steps/s, peak memory, and whether both stay flat over a long drive."""
+
+from __future__ import annotations
+
+import multiprocessing
+import platform
+import resource
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from drivesim.env import DriveWorldEnv
+from drivesim.observations import Observation
+from drivesim.timings import Timings
+
+STAGES = tuple(f.name for f in fields(Timings))
+DRIFT_WINDOW = 100  # steps on both sides of an early and a late step
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """What to measure. `drift` holds an early and a late step to compare, or nothing."""
+
+    steps: int = 240
+    warmup: int = 24
+    seed: int = 900_000
+    drift: tuple[int, int] | None = None
+    env: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """Time of one stage [ms]."""
+
+    median: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Change of the median step time and of the memory in use from an early to a late step [%]."""
+
+    early: int
+    late: int
+    time: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """Figures of one generator."""
+
+    generator: str
+    steps: int
+    steps_per_second: float
+    stages: dict[str, StageTime]
+    tracks: float  # mean number of road users and objects
+    resets: int
+    peak_memory: float  # [MiB] of the process
+    peak_gpu_memory: float  # [MiB]
+    drift: Drift | None
+
+
+def benchmark(generator: str | None, config: BenchConfig) -> BenchResult:
+    """Figures of one generator, in a process of its own so that its peak memory is nobody else's."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measure, (generator, config))
+
+
+def measure(generator: str | None, config: BenchConfig) -> BenchResult:
+    """Drives along the route and measures; a drive that ends early is followed by another, resets are not timed."""
+    env = DriveWorldEnv(**(dict(config.env) | {"generator": generator, "seconds": None, "action": "physical"}))
+    observation, _ = env.reset(seed=config.seed)
+    steps = max(config.steps, config.drift[1] + DRIFT_WINDOW if config.drift else 0)
+    timings, walls, memory, tracks, resets = [], [], [], [], 0
+    process = psutil.Process()
+    for index in range(-config.warmup, steps):
+        action = follow_route(observation)
+        start = perf_counter()
+        observation, _, terminated, truncated, info = env.step(action)
+        wall = perf_counter() - start
+        if index >= 0:
+            timings.append(info["timings"])
+            walls.append(wall)
+            tracks.append(info["metrics"]["tracks"])
+            memory.append(process.memory_info().rss if config.drift else 0)
+        if terminated or truncated:
+            observation, _ = env.reset()
+            resets += 1
+    env.close()
+    return BenchResult(
+        generator or "none", steps, len(walls) / sum(walls), _stages(timings), float(np.mean(tracks)), resets, _peak_memory(),
+        torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0, _drift(walls, memory, config.drift),
+    )  # fmt: skip
+
+
+def follow_route(observation: Observation) -> np.ndarray:
+    """A driver that costs nothing: pure pursuit at 6 m/s."""
+    x, y = observation["route"][3].tolist()
+    speed, wheelbase = float(observation["ego"][0]), float(observation["ego"][6])
+    steering = np.arctan(2.0 * wheelbase * y / max(x * x + y * y, 1e-6))
+    return np.array([min(max(6.0 - speed, -3.0), 2.0), steering], np.float32)
+
+
+def _stages(timings: Iterable[Timings]) -> dict[str, StageTime]:
+    table = 1e3 * np.array([list(asdict(timing).values()) for timing in timings])
+    return {
+        name: StageTime(float(np.median(column)), float(np.percentile(column, 95)))
+        for name, column in zip(STAGES, table.T)
+        if column.any()
+    }
+
+
+def _peak_memory() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if platform.system() == "Darwin" else 2**10)
+
+
+def _drift(walls: list[float], memory: list[int], steps: tuple[int, int] | None) -> Drift | None:
+    if steps is None:
+        return None
+    (early, late), half = steps, DRIFT_WINDOW
+    times = [float(np.median(walls[max(step - half, 0) : step + half])) for step in steps]
+    return Drift(early, late, 100.0 * (times[1] / times[0] - 1.0), 100.0 * (memory[late - 1] / memory[early - 1] - 1.0))
+
+
+def table(results: Iterable[BenchResult]) -> str:
+    """Figures as text: median / p95 [ms] per stage."""
+    results = list(results)
+    rows: list[list[str]] = [["", *(result.generator for result in results)]]
+    rows += [[stage, *(_cell(result.stages.get(stage)) for result in results)] for stage in STAGES]
+    rows.append(["steps/s", *(f"{result.steps_per_second:.1f}" for result in results)])
+    rows.append(["peak memory [MiB]", *(f"{result.peak_memory:.0f}" for result in results)])
+    rows.append(["tracks", *(f"{result.tracks:.0f}" for result in results)])
+    if any(result.drift for result in results):
+        rows.append(["drift of time, memory", *(_drift_cell(result.drift) for result in results)])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]) for row in rows
+    ]
+    return "\n".join(["median / p95 [ms]", *lines])
+
+
+def _cell(time: StageTime | None) -> str:
+    return f"{time.median:.2f} / {time.p95:.2f}" if time else "-"
+
+
+def _drift_cell(drift: Drift | None) -> str:
+    return f"{drift.time:+.1f} %, {drift.memory:+.1f} %" if drift else "-"
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "processor": platform.processor() or platform.machine(), "cores": psutil.cpu_count(), "threads": torch.get_num_threads(),
+        "gpu": gpu, "python": platform.python_version(), "torch": torch.__version__,
+    }  # fmt: skip

@@ -1,0 +1,30 @@
+"""`drivesim data`: drives through towns, recorded for others to read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+
+@hydra.main(config_path="pkg://drivesim.configs", config_name="data", version_base="1.3")
+def main(config: DictConfig) -> None:
+    """Runs the command with its configuration."""
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore
+    write(**settings["format"])
+    print(f"data  {settings['format']['out']}")
+
+
+def write(name: str, **options: Any) -> None:
+    """Writes data in the format of that name; ValueError for an unknown one."""
+    if name == "clips":
+        from drivesim.data.clips import RecordConfig, record_clips
+
+        record_clips(RecordConfig(**(options | {"image_size": tuple(options["image_size"])})))
+    elif name == "nuscenes":
+        from drivesim.town.writer import write_dataset
+
+        write_dataset(**(options | {"image_size": tuple(options["image_size"])}))
+    else:
+        raise ValueError(f"format: found {name!r}, accepted ['clips', 'nuscenes']")
