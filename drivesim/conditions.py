@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from drivesim.box_view import FACE_CODE, BoxCover, cover_with_boxes, previous_points, surface_points
+from drivesim.box_view import FACE_CODE, BoxCover, camera_centres, cover_with_boxes, previous_points, surface_points
 from drivesim.geometry import box_corners, invert_pose, transform_points, wrap_angle
 from drivesim.ground_view import BirdsEyeView, GroundView, coverage_pyramid
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES, CameraRig, Scene
@@ -31,13 +31,29 @@ LAYOUT_CHANNELS = (
 )  # fmt: skip
 
 
+# One pixel of the layout in memory: all coverages are written as one word, all box channels as one block.
+_BOX_BYTES = len(LAYOUT_CHANNELS) - _CLASS
+_PIXEL = np.dtype({"names": ["map", "box"], "formats": ["u8", f"V{_BOX_BYTES}"], "offsets": [0, _CLASS],
+                   "itemsize": len(LAYOUT_CHANNELS)})  # fmt: skip
+PARTS = frozenset({"warp", "objects", "boxes", "bev"})
+
+
 @dataclass(frozen=True)
 class ConditionSpec:
-    """What to compute: layout (height, width) and which of the optional parts ("warp", "objects", "boxes", "bev")."""
+    """What to compute: layout (height, width) and which of the optional PARTS.
+
+    Raises ValueError for unknown parts and for a `warp_size` that does not divide the layout where "warp" is asked for.
+    """
 
     layout_size: tuple[int, int]
     warp_size: tuple[int, int] = (18, 32)
     parts: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not self.parts <= PARTS:
+            raise ValueError(f"parts: found {sorted(self.parts)}, accepted any of {sorted(PARTS)}")
+        if "warp" in self.parts and any(big % small for big, small in zip(self.layout_size, self.warp_size)):
+            raise ValueError(f"warp_size: found {self.warp_size}, accepted divisors of layout_size {self.layout_size}")
 
 
 @dataclass
@@ -51,7 +67,9 @@ class Conditions:
     tags: Tensor  # float32 [B, T, 6], one-hot weather and time of day
     intrinsics: Tensor  # float32 [B, V, 3, 3], of pictures with height = width = 1
     extrinsics: Tensor  # float32 [B, V, 4, 4], camera -> ego
-    previous_points: Tensor | None = None  # float32 [B, T, V, hw, ww, 3], seen surface in the previous ego frame; NaN unknown
+    previous_points: Tensor | None = (
+        None  # float32 [B, T, V, hw, ww, 3], seen surface in the previous ego frame; NaN unknown
+    )
     object_pixels: Tensor | None = None  # int32 [B, T, V, h, w], size [px] of the object seen there, 0 on background
     box_corners: Tensor | None = None  # float32 [B, T, N, 8, 3], ego frame
     box_class: Tensor | None = None  # int64 [B, T, N]
@@ -75,22 +93,26 @@ def build_conditions(
     Raises ValueError if worlds differ in length or in their number of cameras.
     """
     lengths = {len(frames) for frames in scenes}
-    if len(lengths) != 1:
-        raise ValueError(f"scenes: found worlds with {sorted(lengths)} frames, accepted equal lengths")
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(f"scenes: found worlds with {sorted(lengths)} frames, accepted equal lengths of at least 1")
     cameras = {frames[0].rig.names for frames in scenes}
     if len(cameras) != 1:
         raise ValueError(f"scenes: found rigs {sorted(cameras)}, accepted one set of cameras in a batch")
+    for name, found in (("previous", len(previous)), ("anchors", len(anchors))):
+        if found != len(scenes):
+            raise ValueError(f"{name}: found {found} scenes, accepted one per world ({len(scenes)})")
+    shape = (len(scenes), *lengths, len(scenes[0][0].rig.names), *spec.layout_size, len(LAYOUT_CHANNELS))
+    layout = np.empty(shape, np.uint8)
     worlds = []
-    for frames, before, anchor in zip(scenes, previous, anchors, strict=True):
+    for world, (frames, before, anchor) in enumerate(zip(scenes, previous, anchors)):
         chain = [before or frames[0], *frames]
-        worlds.append([_frame(now, old, anchor, spec) for old, now in zip(chain, frames, strict=False)])
-    stacked = {name: torch.from_numpy(np.stack([np.stack([f[name] for f in w]) for w in worlds])) for name in worlds[0][0]}
-    rigs = [frames[0].rig for frames in scenes]
-    unit = np.stack([rig.resized((1, 1)).intrinsics for rig in rigs]).astype(np.float32)
-    mounts = np.stack([rig.extrinsics for rig in rigs]).astype(np.float32)
+        pairs = zip(chain, frames)
+        worlds.append([_frame(now, old, anchor, spec, layout[world, time]) for time, (old, now) in enumerate(pairs)])
+    stacked = {name: _stacked([[frame[name] for frame in frames] for frames in worlds]) for name in worlds[0][0]}
+    mounts = [_mounting(frames[0].rig) for frames in scenes]
     return Conditions(
-        **stacked, intrinsics=torch.from_numpy(unit), extrinsics=torch.from_numpy(mounts),
-        scenes=tuple(tuple(frames) for frames in scenes),
+        layout=torch.from_numpy(layout), **stacked, intrinsics=_stacked([unit for unit, _ in mounts]),
+        extrinsics=_stacked([pose for _, pose in mounts]), scenes=tuple(tuple(frames) for frames in scenes),
     )  # fmt: skip
 
 
@@ -99,9 +121,27 @@ def relative_motion(now: NDArray, then: NDArray) -> NDArray[np.float32]:
     return (invert_pose(then) @ now).astype(np.float32)
 
 
+def _stacked(values: Sequence) -> Tensor:
+    return torch.from_numpy(np.array(values))
+
+
+@lru_cache(maxsize=16)
+def _mounting(rig: CameraRig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Intrinsics [V, 3, 3] of pictures with height = width = 1 and extrinsics [V, 4, 4]."""
+    return rig.resized((1, 1)).intrinsics.astype(np.float32), rig.extrinsics.astype(np.float32)
+
+
 @lru_cache(maxsize=16)
 def _ground_view(rig: CameraRig, size: tuple[int, int]) -> GroundView:
     return GroundView(rig, size)
+
+
+@lru_cache(maxsize=16)
+def _empty_layout(rig: CameraRig, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Layout [V, h, w, C] of a place without map and boxes; to be copied."""
+    layout = np.zeros((len(rig.names), *size, len(LAYOUT_CHANNELS)), np.uint8)
+    layout[..., _DEPTH] = _ground_view(rig, size).ground_inverse_depth(INVERSE_DEPTH_SCALE)
+    return layout
 
 
 @lru_cache(maxsize=1)
@@ -109,13 +149,16 @@ def _birds_eye_view() -> BirdsEyeView:
     return BirdsEyeView()
 
 
-def _frame(now: Scene, before: Scene, anchor: Scene, spec: ConditionSpec) -> dict[str, NDArray]:
-    view = _ground_view(now.rig, spec.layout_size)
-    poses = np.broadcast_to(now.ego.pose, (view.views, 4, 4)) if now.exposure_poses is None else now.exposure_poses
+def _frame(
+    now: Scene, before: Scene, anchor: Scene, spec: ConditionSpec, layout: NDArray[np.uint8]
+) -> dict[str, NDArray]:
+    """Draws the layout [V, h, w, C] of one scene in place and returns all other conditions."""
+    views = len(now.rig.names)
+    poses = np.broadcast_to(now.ego.pose, (views, 4, 4)) if now.exposure_poses is None else now.exposure_poses
     cover = cover_with_boxes(now.tracks, now.rig, poses, spec.layout_size)
+    _draw_layout(now, cover, poses, layout)
     ego = now.ego
     parts: dict[str, NDArray] = {
-        "layout": _layout(now, view, cover, poses),
         "motion": relative_motion(ego.pose, before.ego.pose),
         "anchor_motion": relative_motion(ego.pose, anchor.ego.pose),
         "ego": np.array([ego.speed, ego.acceleration, ego.yaw_rate, ego.steering], np.float32),
@@ -134,39 +177,34 @@ def _frame(now: Scene, before: Scene, anchor: Scene, spec: ConditionSpec) -> dic
     return parts
 
 
-def _layout(scene: Scene, view: GroundView, cover: BoxCover, poses: NDArray) -> NDArray[np.uint8]:
-    """Per-view layout [V, h, w, C]."""
-    layout = np.zeros((view.views, *view.layout_size, len(LAYOUT_CHANNELS)), np.uint8)
+def _draw_layout(scene: Scene, cover: BoxCover, poses: NDArray, layout: NDArray[np.uint8]) -> None:
+    """Fills the layout [V, h, w, C] of one scene."""
+    size = layout.shape[1:3]
+    np.copyto(layout, _empty_layout(scene.rig, size))
+    pixels = layout.view(_PIXEL)[..., 0]
     if scene.map is not None:
-        view.sample(coverage_pyramid(scene.map), poses[0], layout)
-    layout[..., _DEPTH] = view.ground_inverse_depth(INVERSE_DEPTH_SCALE)
-    pixels = np.flatnonzero(cover.index.reshape(-1) >= 0)
-    if pixels.size:
-        per_view = view.layout_size[0] * view.layout_size[1]
-        index = cover.index.reshape(-1)[pixels]
-        features = _box_features(scene, cover, poses)
-        place = np.searchsorted(cover.near, index // 5)
-        layout.reshape(-1, layout.shape[-1])[pixels, _CLASS:] = features[pixels // per_view, place, index % 5]
-    return layout
+        _ground_view(scene.rig, size).sample(coverage_pyramid(scene.map), poses[0], pixels["map"])
+    index = cover.index.reshape(-1)
+    drawn = np.flatnonzero(index != 0)
+    pixels["box"].reshape(-1)[drawn] = _box_features(scene, cover, poses).take(index.take(drawn) - 1)
 
 
-def _box_features(scene: Scene, cover: BoxCover, poses: NDArray) -> NDArray[np.uint8]:
-    """Layout channels after the map classes, for every view, near track and face [V, M, 5, C - 8]."""
-    rig = scene.rig
-    tracks = scene.tracks.take(cover.near)
-    table = np.zeros((len(rig.names), len(tracks), 5, len(LAYOUT_CHANNELS) - _CLASS), np.uint8)
-    centres = np.einsum("vij,vj->vi", poses, rig.extrinsics[:, :, 3])[:, :3]
-    offset = tracks.position - centres[:, None]  # [V, M, 3]
-    heading = tracks.yaw - np.arctan2(offset[..., 1], offset[..., 0])
-    known = np.isfinite(tracks.color[:, 0])
-    table[..., : len(OBJECT_CLASSES)] = 255 * np.eye(len(OBJECT_CLASSES), dtype=np.uint8)[tracks.class_ids][:, None]
-    table[..., _HEADING - _CLASS] = np.round(127.5 + 127.5 * np.sin(heading))[..., None]
-    table[..., _HEADING - _CLASS + 1] = np.round(127.5 + 127.5 * np.cos(heading))[..., None]
-    table[..., _DEPTH - _CLASS] = _quantised_depth(np.linalg.norm(offset, axis=-1))[..., None]
-    table[..., _COLOR - _CLASS : _COLOR - _CLASS + 3] = np.round(255.0 * np.nan_to_num(tracks.color))[:, None]
-    table[..., _COLOR - _CLASS + 3] = np.where(known, 255, 0)[:, None]
-    table[..., _FACE - _CLASS] = FACE_CODE
-    return table
+def _box_features(scene: Scene, cover: BoxCover, poses: NDArray) -> NDArray[np.void]:
+    """Layout channels after the map classes of every drawn face [F]."""
+    tracks, row = scene.tracks, cover.row
+    table = np.zeros((len(row), _BOX_BYTES), np.uint8)
+    x, y, z = (tracks.position[row] - camera_centres(scene.rig, poses)[cover.view]).T
+    heading = tracks.yaw[row] - np.arctan2(y, x)
+    color = tracks.color[row]
+    known = ~np.isnan(color[:, 0])
+    table[np.arange(len(row)), tracks.class_ids[row]] = 255
+    table[:, _HEADING - _CLASS] = np.rint(127.5 + 127.5 * np.sin(heading))
+    table[:, _HEADING - _CLASS + 1] = np.rint(127.5 + 127.5 * np.cos(heading))
+    table[:, _DEPTH - _CLASS] = _quantised_depth(np.sqrt(x * x + y * y + z * z))
+    table[:, _COLOR - _CLASS : _COLOR - _CLASS + 3] = np.rint(255.0 * np.where(known[:, None], color, 0.0))
+    table[:, _COLOR - _CLASS + 3] = 255 * known
+    table[:, _FACE - _CLASS] = FACE_CODE[cover.face]
+    return table.view(f"V{_BOX_BYTES}")[:, 0]
 
 
 def _quantised_depth(distance: NDArray) -> NDArray[np.uint8]:
@@ -175,30 +213,27 @@ def _quantised_depth(distance: NDArray) -> NDArray[np.uint8]:
 
 def _object_pixels(cover: BoxCover) -> NDArray[np.int32]:
     """Size [px] of the visible part of the object under every layout pixel [V, h, w]; 0 on background."""
-    views = cover.index.shape[0]
-    row = cover.row.reshape(views, -1)
-    tracks = int(row.max(initial=-1)) + 2
-    flat = row + 1 + tracks * np.arange(views)[:, None]
-    counts = np.bincount(flat.reshape(-1), minlength=views * tracks).astype(np.int32)
-    counts.reshape(views, tracks)[:, 0] = 0
-    return counts[flat].reshape(cover.index.shape)
+    pixels = np.bincount(cover.index.reshape(-1), minlength=len(cover.row) + 1)[1:]
+    tracks = int(cover.row.max(initial=-1)) + 1
+    pair = cover.view * tracks + cover.row  # the faces of one object in one camera
+    total = np.bincount(pair, pixels, minlength=1)[pair]
+    return np.concatenate([[0], total]).astype(np.int32)[cover.index]
 
 
 def _previous_surface(now: Scene, before: Scene, cover: BoxCover, spec: ConditionSpec) -> NDArray[np.float32]:
     """Surface points [V, h, w, 3] of the layout (ground and boxes) in the previous ego frame; NaN where it says nothing."""
     view = _ground_view(now.rig, spec.warp_size)
-    motion = relative_motion(now.ego.pose, before.ego.pose)
-    points = view.ground_points @ motion[:3, :3].T + motion[:3, 3]
+    motion = invert_pose(before.ego.pose) @ now.ego.pose
+    points = transform_points(motion, view.ground_points)
     step = (spec.layout_size[0] // spec.warp_size[0], spec.layout_size[1] // spec.warp_size[1])
-    index = cover.index[:, step[0] // 2 :: step[0], step[1] // 2 :: step[1]]
-    pixels = np.flatnonzero(index.reshape(-1) >= 0)
+    index = cover.index[:, step[0] // 2 :: step[0], step[1] // 2 :: step[1]].reshape(-1)
+    pixels = np.flatnonzero(index)
     if pixels.size:
-        face = index.reshape(-1)[pixels]
-        camera = pixels // (spec.warp_size[0] * spec.warp_size[1])
+        face = index[pixels] - 1
         rays = view.rays.reshape(-1, 3)[pixels] @ now.ego.pose[:3, :3].T
-        centres = transform_points(now.ego.pose, view.centres)[camera]
+        centres = transform_points(now.ego.pose, view.centres)[cover.view[face]]
         seen = surface_points(cover, now.tracks, rays, centres, face)
-        seen = previous_points(seen, face // 5, now.tracks, before.tracks, now.timestamp - before.timestamp)
+        seen = previous_points(seen, cover.row[face], now.tracks, before.tracks, now.timestamp - before.timestamp)
         points.reshape(-1, 3)[pixels] = transform_points(invert_pose(before.ego.pose), seen)
     return points.astype(np.float32)
 
@@ -216,4 +251,9 @@ def _box_sequence(scene: Scene) -> dict[str, NDArray]:
     )
     classes, ids = np.zeros(MAX_BOXES, np.int64), np.full(MAX_BOXES, -1, np.int64)
     classes[: len(rows)], ids[: len(rows)] = chosen.class_ids, chosen.ids
-    return {"box_corners": corners, "box_class": classes, "box_track": ids, "box_mask": np.arange(MAX_BOXES) < len(rows)}
+    return {
+        "box_corners": corners,
+        "box_class": classes,
+        "box_track": ids,
+        "box_mask": np.arange(MAX_BOXES) < len(rows),
+    }

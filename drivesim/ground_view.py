@@ -1,8 +1,8 @@
 """Map classes as the cameras and the bird's-eye view see them: ground-plane sampling of a coverage pyramid.
 
 The map is drawn once per `HdMap` object into an eight-class coverage pyramid (one byte per class, packed into one 64-bit
-word per cell). A view is then nothing but gathers at coordinates that are constant in the ego frame, so that a step costs
-one rotation and one `take`, whatever the map holds.
+word per cell). A view is then nothing but look-ups at coordinates that are constant in the ego frame, so that a step costs
+one rotation and one gather, whatever the map holds.
 """
 
 from __future__ import annotations
@@ -14,24 +14,38 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drivesim.map_raster import map_raster
-from drivesim.scene import CameraRig, HdMap
+from drivesim.map_raster import RESOLUTION, map_raster
+from drivesim.scene import MAP_CLASSES, CameraRig, HdMap
 
 LEVELS = 5
-SUBSAMPLES = ((0.125, 0.25), (0.375, 0.75), (0.625, 0.25), (0.875, 0.75))  # (row, column) inside a layout pixel
+FULL = 63  # coverage of a full cell: the sum of four cells still fits into one byte of the word
+# Samples (row, column) inside a layout pixel by their number; one is enough where a pixel is hardly larger than a cell.
+SAMPLES = {
+    1: ((0.5, 0.5),),
+    2: ((0.25, 0.25), (0.75, 0.75)),
+    4: ((0.125, 0.25), (0.375, 0.75), (0.625, 0.25), (0.875, 0.75)),
+}
+LARGEST_FOOTPRINT = {1: 2.0 * RESOLUTION, 2: 4.0 * RESOLUTION, 4: np.inf}  # [m] of pixels that get this many samples
 GROUND_RANGE = 90.0  # [m], ground beyond is not drawn
-_LOW_BYTES = np.uint64(0x00FF00FF00FF00FF)
+NOWHERE = 1e6  # [m], a place outside every map
+_WIDEN = np.uint64(0x0303030303030303)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CoveragePyramid:
-    """Coverage (0..255) of the eight map classes per cell, all levels in one flat array; cell 0 is the empty cell."""
+    """Coverage (0..FULL) of the eight map classes per cell, one byte each; every level halves the one before."""
 
-    cells: NDArray[np.uint64]
+    levels: tuple[NDArray[np.uint64], ...]  # [rows, columns] of cells of RESOLUTION * 2**level [m]
     origin: NDArray[np.float64]  # (x, y) of the lower corner [m]
-    resolution: tuple[float, ...]  # [m] per level
-    shape: tuple[tuple[int, int], ...]  # (rows, columns) per level
-    start: tuple[int, ...]  # index of the first cell per level
+
+    def cells_at(self, level: int, points: NDArray[np.float32], pose: NDArray[np.float64]) -> NDArray[np.uint64]:
+        """Cells [R, C] of a level at points [R, C, 2] given in cells of that level in the frame of `pose` [4, 4]; 0 outside."""
+        size = RESOLUTION * 2.0**level
+        # cv2 rounds to the nearest integer and takes that for the middle of a cell.
+        offset = (pose[:2, 3] - self.origin) / size - 0.5
+        places = cv2.transform(points, np.column_stack([pose[:2, :2], offset]))
+        # Floats of 64 bits are the only words of that size that cv2 moves; it does not look into them.
+        return cv2.remap(self.levels[level].view(np.float64), places, None, cv2.INTER_NEAREST).view(np.uint64)
 
 
 _PYRAMIDS: weakref.WeakKeyDictionary[HdMap, CoveragePyramid] = weakref.WeakKeyDictionary()
@@ -47,84 +61,99 @@ def coverage_pyramid(hd_map: HdMap) -> CoveragePyramid:
 
 def _build_pyramid(hd_map: HdMap) -> CoveragePyramid:
     raster = map_raster(hd_map)
-    level = np.unpackbits(raster.bits[..., None], axis=-1, bitorder="little") * np.uint8(255)
-    parts, shapes, starts, total = [np.zeros(1, np.uint64)], [], [], 1
-    for index in range(LEVELS):
-        if index:
-            size = (level.shape[1] // 2, level.shape[0] // 2)
-            even = level[: 2 * size[1], : 2 * size[0]]
-            halves = [cv2.resize(even[..., k : k + 4], size, interpolation=cv2.INTER_AREA) for k in (0, 4)]
-            level = np.concatenate(halves, axis=-1)
-        parts.append(np.ascontiguousarray(level).view(np.uint64).reshape(-1))
-        shapes.append(level.shape[:2])
-        starts.append(total)
-        total += parts[-1].size
-    resolution = tuple(raster.resolution * 2.0**index for index in range(LEVELS))
-    return CoveragePyramid(np.concatenate(parts), np.asarray(raster.origin, np.float64), resolution, tuple(shapes), tuple(starts))
+    words = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=-1, bitorder="little") * np.uint8(FULL)
+    levels = [words.view(np.uint64)[:, 0].take(raster.bits)]
+    for _ in range(1, LEVELS):
+        fine = levels[-1].view(np.uint8).reshape(*levels[-1].shape, len(MAP_CLASSES))
+        rows, columns = max(fine.shape[0] // 2, 1), max(fine.shape[1] // 2, 1)
+        even = fine[: 2 * rows, : 2 * columns]
+        halves = [cv2.resize(even[..., k : k + 4], (columns, rows), interpolation=cv2.INTER_AREA) for k in (0, 4)]
+        levels.append(np.concatenate(halves, axis=-1).view(np.uint64)[..., 0])
+    return CoveragePyramid(tuple(levels), np.asarray(raster.origin, np.float64))
 
 
-def _gather(pyramid: CoveragePyramid, xy: NDArray[np.float32], level: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Cells [...] under points [..., 2] relative to the pyramid's origin, each from its own level [...]."""
-    resolution = np.asarray(pyramid.resolution, np.float32)[level]
-    shape = np.asarray(pyramid.shape, np.int32)[level]
-    cell = np.floor(xy / resolution[..., None]).astype(np.int32)
-    index = np.asarray(pyramid.start, np.int32)[level] + cell[..., 1] * shape[..., 1] + cell[..., 0]
-    inside = (cell[..., 0] >= 0) & (cell[..., 1] >= 0) & (cell[..., 0] < shape[..., 1]) & (cell[..., 1] < shape[..., 0])
-    return pyramid.cells[np.where(inside, index, 0)]
+def _full_range(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Sums of four cells (every byte 0..4 * FULL) stretched to 0..255, in place."""
+    words += (words >> np.uint64(6)) & _WIDEN
+    return words
 
 
 class GroundView:
-    """Samples map coverage for a rig at a layout size; everything that depends on the rig alone is computed once."""
+    """Samples map coverage for a rig at a layout size; everything that depends on the rig alone is computed once.
+
+    Number and level of samples are chosen per picture row, by the ground that its pixels cover. Rows are kept in the order of
+    that footprint, so that those with the same number and those with the same level follow one another.
+    """
 
     def __init__(self, rig: CameraRig, layout_size: tuple[int, int]) -> None:
         self.layout_size = layout_size
         self.views = len(rig.names)
-        self.rays = pixel_rays(rig, layout_size)  # [V, h, w, 3] in the ego frame, z-depth 1
         self.centres = rig.extrinsics[:, :3, 3]
-        self.ground_points = self._ground_points()  # [V, h, w, 3] in the ego frame, NaN above the horizon or out of range
-        self._pixels, points, footprint = self._visible_ground(rig)
-        self._ego_xy = points.astype(np.float32)  # [S, P, 2]
-        self._footprint = footprint
+        self.rays = pixel_rays(rig, layout_size)  # [V, h, w, 3] in the ego frame, z-depth 1
+        self.ground_points = self._ground(self.rays)  # [V, h, w, 3] in the ego frame, NaN where no ground is seen
+        patterns = {count: [self._samples(rig, place) for place in places] for count, places in SAMPLES.items()}
+        seen = ~np.isnan(patterns[4]).any((0, -1))  # [V, h, w]
+        footprint = self._footprint(patterns[4], seen)
+        self._view, self._row = np.nonzero(seen.any(-1))
+        order = np.argsort(footprint[self._view, self._row], kind="stable")
+        self._view, self._row = self._view[order], self._row[order]
+        self._plan(patterns, seen, footprint[self._view, self._row])
 
-    def _ground_points(self) -> NDArray[np.float64]:
-        down = self.rays[..., 2] < -1e-6
-        depth = np.where(down, -self.centres[:, None, None, 2] / np.where(down, self.rays[..., 2], -1.0), np.nan)
-        points = self.centres[:, None, None] + depth[..., None] * self.rays
-        reach = np.linalg.norm(points - self.centres[:, None, None], axis=-1)
-        return np.where((reach < GROUND_RANGE)[..., None], points, np.nan)
+    def _ground(self, rays: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where viewing rays [V, h, w, 3] meet the ground, NaN above the horizon and out of range."""
+        down = rays[..., 2] < -1e-6
+        depth = np.where(down, -self.centres[:, None, None, 2] / np.where(down, rays[..., 2], -1.0), np.nan)
+        reach = depth[..., None] * rays
+        near = np.linalg.norm(reach, axis=-1) < GROUND_RANGE
+        return np.where(near[..., None], self.centres[:, None, None] + reach, np.nan)
+
+    def _samples(self, rig: CameraRig, place: tuple[float, float]) -> NDArray[np.float64]:
+        """Ground (x, y) [V, h, w, 2] at a place inside every pixel."""
+        return self._ground(pixel_rays(rig, self.layout_size, *place))[..., :2]
+
+    @staticmethod
+    def _footprint(samples: list[NDArray[np.float64]], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Extent [V, h] [m] of the ground under the pixels of every row, from four samples one below the other."""
+        extent = np.abs(samples[-1] - samples[0]).max(-1) * len(samples) / (len(samples) - 1)
+        masked = np.ma.masked_array(extent, ~seen)
+        return np.ma.median(masked, axis=-1).filled(np.nan)
+
+    def _plan(
+        self, patterns: dict[int, list[NDArray]], seen: NDArray[np.bool_], footprint: NDArray[np.float64]
+    ) -> None:
+        """Lays out the sample points of all rows, with `footprint` [R] ascending."""
+        ends = np.searchsorted(footprint, list(LARGEST_FOOTPRINT.values()))
+        self._groups = list(zip(SAMPLES, np.concatenate([[0], ends[:-1]]).tolist(), ends.tolist()))
+        points, levels = [], []
+        for count, start, end in self._groups:
+            view, row = self._view[start:end], self._row[start:end]
+            level = np.floor(np.log2(footprint[start:end] / (count * RESOLUTION))).clip(0, LEVELS - 1)
+            levels.append(np.repeat(level.astype(np.int64), count))
+            chosen = np.stack([pattern[view, row] for pattern in patterns[count]], axis=1)  # [R, count, w, 2]
+            chosen = np.where(seen[view, row][:, None, :, None], chosen, NOWHERE)
+            points.append(chosen.reshape(-1, *chosen.shape[2:]) / (RESOLUTION * 2.0 ** levels[-1][:, None, None]))
+        bounds = np.searchsorted(np.concatenate(levels), np.arange(LEVELS + 1))
+        stacked = np.concatenate(points).astype(np.float32)
+        self._points = [stacked[a:b] for a, b in zip(bounds[:-1], bounds[1:])]  # per level [S, w, 2]
 
     def ground_inverse_depth(self, scale: float) -> NDArray[np.uint8]:
         """Inverse distance of the ground [V, h, w], `scale` [m] or nearer is 255; 0 where no ground is seen."""
         distance = np.linalg.norm(self.ground_points - self.centres[:, None, None], axis=-1)
         return np.round(255.0 * np.minimum(scale / np.nan_to_num(distance, nan=np.inf), 1.0)).astype(np.uint8)
 
-    def _visible_ground(self, rig: CameraRig) -> tuple[NDArray, NDArray, NDArray]:
-        """Pixels [P] that see the ground, their sample points [S, P, 2] in the ego frame and sample spacing [S, P] [m]."""
-        points, reach = [], []
-        for row, column in SUBSAMPLES:
-            rays = pixel_rays(rig, self.layout_size, row, column)
-            down = rays[..., 2] < -1e-6
-            scale = np.where(down, -self.centres[:, None, None, 2] / np.where(down, rays[..., 2], -1.0), np.inf)
-            hit = self.centres[:, None, None, :2] + scale[..., None] * rays[..., :2]
-            points.append(np.where(down[..., None], hit, np.inf))
-            reach.append(np.linalg.norm(hit - self.centres[:, None, None, :2], axis=-1) * np.where(down, 1.0, np.inf))
-        distance = np.stack(reach)  # [S, V, h, w]
-        visible = (distance < GROUND_RANGE).all(0)
-        pixels = np.flatnonzero(visible)
-        hits = np.stack(points).reshape(len(SUBSAMPLES), -1, 2)[:, pixels]
-        spread = np.abs(hits[-1] - hits[0]).max(-1) / (len(SUBSAMPLES) - 1)
-        return pixels, hits, np.broadcast_to(spread, hits.shape[:2])
-
-    def sample(self, pyramid: CoveragePyramid, pose: NDArray[np.float64], out: NDArray[np.uint8]) -> None:
-        """Writes coverage (0..255) of the eight classes into `out` [V, h, w, >=8] for an ego pose [4, 4]."""
-        level = np.clip(np.log2(np.maximum(self._footprint, 1e-3) / pyramid.resolution[0]), 0, LEVELS - 1).astype(np.int64)
-        rotation = pose[:2, :2].T.astype(np.float32)
-        offset = (pose[:2, 3] - pyramid.origin).astype(np.float32)
-        words = _gather(pyramid, self._ego_xy @ rotation + offset, level)
-        low = (words & _LOW_BYTES).sum(0) >> np.uint64(2) & _LOW_BYTES
-        high = ((words >> np.uint64(8)) & _LOW_BYTES).sum(0) >> np.uint64(2) & _LOW_BYTES
-        coverage = (low | (high << np.uint64(8))).view(np.uint8).reshape(-1, 8)
-        out.reshape(-1, out.shape[-1])[self._pixels, :8] = coverage
+    def sample(self, pyramid: CoveragePyramid, pose: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+        """Writes coverage (0..255, one byte per class) into words `out` [V, h, w] for an ego pose [4, 4]."""
+        cells = [pyramid.cells_at(level, points, pose) for level, points in enumerate(self._points) if len(points)]
+        if not cells:
+            return
+        samples = np.concatenate(cells)
+        words = np.empty((len(self._row), out.shape[-1]), np.uint64)
+        begin = 0
+        for count, start, end in self._groups:
+            group = samples[begin : begin + count * (end - start)].reshape(-1, count, words.shape[-1])
+            np.multiply(group.sum(1), np.uint64(4 // count), out=words[start:end])
+            begin += count * (end - start)
+        out[self._view, self._row] = _full_range(words)
 
 
 class BirdsEyeView:
@@ -133,15 +162,14 @@ class BirdsEyeView:
     def __init__(self, extent: float = 50.0, cells: int = 200) -> None:
         step = 2.0 * extent / cells
         forward = extent - step * (np.arange(cells) + 0.5)
-        x, y = np.meshgrid(forward, forward, indexing="ij")
-        self._ego_xy = np.stack([x, y], axis=-1).astype(np.float32)
-        self._level = np.full((cells, cells), max(int(np.log2(step / 0.25)), 0), np.int64)
+        self._level = int(np.clip(np.log2(step / RESOLUTION), 0, LEVELS - 1))
+        grid = np.meshgrid(forward, forward, indexing="ij")
+        self._points = (np.stack(grid, axis=-1) / (RESOLUTION * 2.0**self._level)).astype(np.float32)
 
     def sample(self, pyramid: CoveragePyramid, pose: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Coverage [8, cells, cells] (0..255) for an ego pose [4, 4]."""
-        offset = (pose[:2, 3] - pyramid.origin).astype(np.float32)
-        words = _gather(pyramid, self._ego_xy @ pose[:2, :2].T.astype(np.float32) + offset, self._level)
-        return np.moveaxis(words.view(np.uint8).reshape(*words.shape, 8), -1, 0)
+        words = _full_range(pyramid.cells_at(self._level, self._points, pose) << np.uint64(2))
+        return np.stack(cv2.split(words.view(np.uint8).reshape(*words.shape, len(MAP_CLASSES))))
 
 
 def pixel_rays(rig: CameraRig, size: tuple[int, int], row: float = 0.5, column: float = 0.5) -> NDArray[np.float64]:
