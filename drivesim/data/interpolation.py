@@ -10,7 +10,7 @@ interval that touches its annotation. Whatever is not annotated at the very inst
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -59,7 +59,7 @@ class BoxLog:
     size: NDArray[np.float64]  # [M, 3] (width, length, height) [m]
     yaw: NDArray[np.float64]  # [M] [rad]
     color: NDArray[np.float32]  # [M, 3]
-    velocity: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]  # [M, 2]; from the rows if None
+    velocity: NDArray[np.float64] = None  # type: ignore[assignment]  # [M, 2] [m/s]; taken from the rows if None
 
     def __post_init__(self) -> None:
         order = np.lexsort((self.ids, self.key))

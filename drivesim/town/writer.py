@@ -151,6 +151,7 @@ class Recorder:
                 first, raycaster = scene, Raycaster(scene.rig, self.samples_per_pixel)
             self.stamps.append(self.start + round(1e6 * (scene.timestamp - first.timestamp)))
             self.poses.append(scene.ego.pose)
+            assert scene.map is not None  # seen to by _scenes
             self.seen.add(scene.map)
             picture = raycaster.render(scene)
             self._write_pictures(frame, picture.images, scene.rig)

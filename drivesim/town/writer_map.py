@@ -48,21 +48,23 @@ class Sheet:
         return token(self.location, layer, self._tokens)
 
     def _nodes(self, xy: NDArray[np.float64]) -> list[str]:
-        records = [{"token": self._token("node"), "x": float(x), "y": float(y)} for x, y in xy[:, :2]]
-        self.layers["node"] += records
-        return [record["token"] for record in records]
+        tokens = [self._token("node") for _ in xy]
+        self.layers["node"] += [
+            {"token": name, "x": float(x), "y": float(y)} for name, (x, y) in zip(tokens, xy[:, :2])
+        ]
+        return tokens
 
     def _line(self, xy: NDArray[np.float64]) -> str:
-        record = {"token": self._token("line"), "node_tokens": self._nodes(xy)}
-        self.layers["line"].append(record)
-        return record["token"]
+        name = self._token("line")
+        self.layers["line"].append({"token": name, "node_tokens": self._nodes(xy)})
+        return name
 
     def _polygon(self, polygon: shapely.Polygon) -> str:
         holes = [{"node_tokens": self._nodes(shapely.get_coordinates(ring)[:-1])} for ring in polygon.interiors]
         exterior = self._nodes(shapely.get_coordinates(polygon.exterior)[:-1])
-        record = {"token": self._token("polygon"), "exterior_node_tokens": exterior, "holes": holes}
-        self.layers["polygon"].append(record)
-        return record["token"]
+        name = self._token("polygon")
+        self.layers["polygon"].append({"token": name, "exterior_node_tokens": exterior, "holes": holes})
+        return name
 
     def add(self, town: CroppedMap, offset: tuple[float, float]) -> None:
         """Put the map of a drive on the sheet."""
@@ -84,7 +86,9 @@ class Sheet:
         record: dict = {"token": self._token(name)}
         if name in LINE_CLASSES:
             record["line_token"] = self._line(shapely.get_coordinates(shape))
-            return record | ({"road_segment_token": None} if name == "road_divider" else {"lane_divider_segments": []})
+            if name == "road_divider":
+                return record | {"road_segment_token": None}
+            return record | {"lane_divider_segments": []}
         polygon = self._polygon(shape)
         if name == "drivable_area":
             return record | {"polygon_tokens": [polygon]}
@@ -138,7 +142,8 @@ class Sheet:
         base = self._painted(BASEMAP_LEVELS)
         width, height = self.canvas
         for name in LINE_CLASSES:
-            cv2.polylines(base, [_pixels(line, height) for line in self.shapes[name]], False, 255, 2, cv2.LINE_8, 4)
+            lines = [_pixels(line, height) for line in self.shapes[name]]
+            cv2.polylines(base, lines, False, (255,), 2, cv2.LINE_8, 4)
         cv2.imwrite(str(folder / "basemap" / f"{self.location}.png"), base)
 
     def _painted(self, levels: dict[str, int]) -> NDArray[np.uint8]:
@@ -148,7 +153,7 @@ class Sheet:
         for name, level in levels.items():
             for polygon in self.shapes[name]:
                 rings = [_pixels(ring, height) for ring in (polygon.exterior, *polygon.interiors)]
-                cv2.fillPoly(image, rings, level, cv2.LINE_8, 4)
+                cv2.fillPoly(image, rings, (level,), cv2.LINE_8, 4)
         return image
 
 
