@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from drivesim.geometry import box_corners, box_footprints
 from drivesim.scene import CameraRig, Tracks
 
-NEAR = 0.1  # corners of boxes closer to the image plane are not projected [m]
+NEAR = 0.02  # corners of boxes closer to the image plane are not projected [m]
 CELL, CELLS = 0.5, 384  # side of the cells of shadow maps [m], number of cells along each axis
 
 

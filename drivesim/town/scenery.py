@@ -38,6 +38,7 @@ class Scenery:
     wall_pattern: NDArray[
         np.float32
     ]  # [4, 4 B] windows per metre along and upwards [1/m], their shares of width and height
+    wall_key: NDArray[np.uint32]  # [4 B] see `place_key`
     crown_centre: NDArray[np.float32]  # [3, T] [m]
     crown_radius: NDArray[np.float32]  # [3, T] half-axes [m]
 
@@ -57,7 +58,8 @@ def scenery_of(statics: Statics, centre: NDArray[np.float64]) -> Scenery:
     along = np.roll(footprint, -1, axis=1).reshape(-1, 2) - start
     length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-3)
     pattern = _wall_pattern(length, np.repeat(statics.building_height, 4), np.repeat(statics.building_style, 4))
-    arrays = (mesh.color, semantic, start, along / length[:, None], pattern, crown_centre, crown_radius)
+    key = place_key(statics.building_footprint.reshape(-1, 2))
+    arrays = (mesh.color, semantic, start, along / length[:, None], pattern, key, crown_centre, crown_radius)
     return Scenery(mesh, *(np.ascontiguousarray(array.T) for array in arrays))
 
 
@@ -68,6 +70,14 @@ def _wall_pattern(
     storey, pitch, wide, high = FACADES[style % len(FACADES)].T
     columns, storeys = np.maximum(np.rint(length / pitch), 1.0), np.maximum(np.rint(height / storey), 1.0)
     return np.stack([columns / length, storeys / height, wide, high], axis=1).astype(np.float32)
+
+
+def place_key(xy: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Random-looking number [N] of places [N, 2] [m]: what is drawn by it stays when the map window moves."""
+    x, y = np.rint(8.0 * xy).astype(np.int64).astype(np.uint32).T
+    key = (x * np.uint32(73856093)) ^ (y * np.uint32(19349663))
+    key = (key ^ (key >> np.uint32(15))) * np.uint32(2246822519)
+    return key ^ (key >> np.uint32(13))
 
 
 def lamp_heads(statics: Statics) -> NDArray[np.float64]:
@@ -155,7 +165,8 @@ def _leaves(
     """Crowns of some trees, dented balls of 20 * 4 ** detail faces."""
     ball = trimesh.creation.icosphere(subdivisions=detail)
     dents = np.random.default_rng(statics.seed).random(len(ball.vertices) + 31)
-    pattern = (7 * rows[:, None] + np.arange(len(ball.vertices))) % len(dents)
+    first = place_key(statics.tree_position[rows])[:, None] % len(dents)
+    pattern = (first + np.arange(len(ball.vertices))) % len(dents)
     bumps = 1.0 - CROWN_ROUGHNESS * dents[pattern][..., None]
     crown = (ball.vertices * bumps * radius[rows, None] + centre[rows, None]).reshape(-1, 3).astype(np.float32)
     faces = _repeated(np.asarray(ball.faces), len(ball.vertices), len(rows))
@@ -192,9 +203,8 @@ def _placed(shape: Mesh, statics: Statics, rows: NDArray[np.int64], centre: NDAr
     )
     owner = np.repeat(rows, len(shape.faces)).astype(np.int32)
     own = np.tile(shape.own, len(rows))
-    color = (
-        np.tile(shape.color, (len(rows), 1)) + own[:, None] * SIGN_COLORS[(owner * 7 + statics.seed) % len(SIGN_COLORS)]
-    )
+    kind = np.repeat(place_key(statics.pole_position[rows]) % len(SIGN_COLORS), len(shape.faces))
+    color = np.tile(shape.color, (len(rows), 1)) + own[:, None] * SIGN_COLORS[kind]
     faces = _repeated(shape.faces, len(shape.vertices), len(rows))
     return Mesh(
         points.reshape(-1, 3).astype(np.float32),

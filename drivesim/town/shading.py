@@ -38,7 +38,6 @@ def facade(
     scenery: Scenery, wall: NDArray[np.int64], point: Array, color: Array, footprint: tuple[Array, Array], look: Look
 ) -> tuple[Array, Array | float]:
     """Surface colour and own light [3, N] of points on walls; footprint: size of a pixel along and upwards [m]."""
-    building = wall >> 2
     start, direction = scenery.wall_start.take(wall, 1), scenery.wall_direction.take(wall, 1)
     along = (point[0] - start[0]) * direction[0] + (point[1] - start[1]) * direction[1]
     per_metre_u, per_metre_v, wide, high = scenery.wall_pattern.take(wall, 1)
@@ -50,13 +49,13 @@ def facade(
         return surface, 0.0
     sharp = np.clip(1.5 - np.maximum(fu, fv), 0.0, 1.0)
     mean = look.lit_windows * 0.775
-    lit = mean + sharp * (_lit(building, u, v, look.lit_windows) - mean)
+    lit = mean + sharp * (_lit(scenery.wall_key.take(wall), u, v, look.lit_windows) - mean)
     return surface, tinted(window * lit * np.float32(0.35 + 0.6 * look.lights), LIT)
 
 
-def _lit(building: NDArray[np.int64], u: Array, v: Array, share: float) -> Array:
+def _lit(key: NDArray[np.uint32], u: Array, v: Array, share: float) -> Array:
     """Brightness [N] of the light behind each window: 0 or 0.55 .. 1."""
-    key = building.astype(np.uint32) * np.uint32(73856093) + u.astype(np.uint32) * np.uint32(19349663)
+    key = key + u.astype(np.uint32) * np.uint32(19349663)
     key ^= v.astype(np.uint32) * np.uint32(83492791)
     key = (key ^ (key >> np.uint32(15))) * np.uint32(2246822519)
     shade = 0.55 + (key & np.uint32(255)) * np.float32(0.45 / 255)

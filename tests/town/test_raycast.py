@@ -10,9 +10,14 @@ import pytest
 from drivesim.geometry import box_corners, project, transform_points
 from drivesim.scene import CAMERAS, CLASS_ID, OBJECT_CLASSES, TIMES_OF_DAY, WEATHERS, EgoState, Scene, Tags
 from drivesim.town import semantics
-from drivesim.town.background import forget_backgrounds
+from drivesim.town.background import background_of, forget_backgrounds
+from drivesim.town.culling import pixels_near_boxes
+from drivesim.town.network import SPACING
+from drivesim.town.objects import place_objects
 from drivesim.town.raycast import Raycaster, RenderedFrame
+from drivesim.town.rays import MOVING, ego_directions, rig_rays, trace
 from drivesim.town.rig import nuscenes_rig
+from drivesim.town.town import Town
 from tests.town.scenes import SIZES, surroundings, synthetic_scene, traffic
 
 FRONT_LEFT, FRONT, FRONT_RIGHT, BACK_RIGHT, BACK, BACK_LEFT = range(6)
@@ -245,3 +250,43 @@ def test_what_cannot_be_rendered_is_refused() -> None:
         render(replace(scene, statics=None))
     with pytest.raises(ValueError, match="samples_per_pixel: found 3"):
         Raycaster(nuscenes_rig(), 3)
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_the_town_looks_the_same_from_two_windows(seed: int) -> None:
+    """What stands near the border of two cells does not change when the map moves on."""
+    town = Town(seed)
+    tags = Tags("sunny", "night") if seed == 4 else Tags("sunny", "day")
+    here, there = (town.window(np.array([SPACING + shift, 0.5 * SPACING])) for shift in (-0.1, 0.1))
+    assert here.cell != there.cell
+    pictures = []
+    for window in (here, there):
+        ego = EgoState.at(SPACING, 0.5 * SPACING, 0.3)
+        scene = Scene(0.0, ego, window.parked, window.map, nuscenes_rig(), tags, window.statics)
+        pictures.append(render(scene))
+    difference = np.abs(pictures[0].images.astype(float) - pictures[1].images).max(-1)
+    assert np.median(difference) == 0 and (difference > 12).mean() < 0.02
+    near = np.minimum(pictures[0].depth, pictures[1].depth) < 60
+    assert (pictures[0].semantic[near] == pictures[1].semantic[near]).mean() > 0.995
+    assert (pictures[0].instance[near] == pictures[1].instance[near]).mean() > 0.998
+
+
+def test_objects_far_from_the_pictures_cost_nothing_and_hide_nothing() -> None:
+    """Rays are cast at objects only near their boxes; the result is that of casting all rays."""
+    places = {
+        "bus": (2.0, 2.0),
+        "car": (1.0, -4.2),
+        "trailer": (-6.6, -1.75),
+        "pedestrian": (3.0, -1.2),
+        "truck": (30.0, 9.0),
+    }
+    scene = synthetic_scene(traffic([(name, x, y, 0.1, SIZES[name]) for name, (x, y) in places.items()]))
+    background = background_of(scene)
+    objects = place_objects(scene, background.centre)
+    poses = np.broadcast_to(scene.ego.pose, (6, 4, 4))
+    rays = rig_rays(scene.rig, ego_directions(scene.rig, (0.0, 0.0)), poses, background.centre)
+    rows = pixels_near_boxes(scene.rig, poses, objects.tracks)
+    some, every = (trace(rays, background.tree, objects.trees, candidates) for candidates in (rows, None))
+    assert 0 < len(rows) < 6 * 72 * 128
+    assert np.array_equal(some.depth, every.depth) and np.array_equal(some.face, every.face)
+    assert set(np.flatnonzero(every.kind == MOVING)) <= set(rows)
