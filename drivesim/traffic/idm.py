@@ -9,6 +9,9 @@ import numpy as np
 
 from drivesim.traffic.state import Float
 
+_AT_THE_LINE = 0.3  # [m]
+_CREEP_BRAKING = 2.0  # [m/s^2]
+
 
 @dataclass(frozen=True)
 class DriverModel:
@@ -46,4 +49,5 @@ def equilibrium_gap(model: DriverModel, speed: float, wanted_speed: float) -> fl
 def stopping_acceleration(speed: Float, distance: Float, threshold: float = 1.4) -> Float:
     """Acceleration [m/s^2] that ends at rest after `distance` [m]; inf as long as gentler than `threshold` [m/s^2]."""
     needed = speed * speed / (2.0 * np.maximum(distance, 0.05))
-    return np.where(needed > threshold, -needed, np.where(distance < 0.3, -2.0, np.inf))
+    needed = np.where(needed > threshold, -needed, np.inf)
+    return np.where(distance < _AT_THE_LINE, np.minimum(needed, -_CREEP_BRAKING), needed)

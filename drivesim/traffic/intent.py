@@ -41,7 +41,7 @@ def contenders(
     front, line, speed = front[rows], entry[rows], motion.speed[rows]
     distance, length = line - front, bodies.size[rows, 1]
     held = motion.granted[rows] >= clear[rows] - 0.5
-    room = _exit_room(sight, rows, clear[rows] - front + length + 2.0)
+    room = _exit_room(sight, clear - motion.s + bodies.half_length + 2.0)[rows]
     lanes, ends = paths.lane_start[rows], paths.lane_end[rows]
     near = paths.controlled[rows] & (lanes < (front + SIGHT)[:, None]) & (ends > (front - length)[:, None])
     owner, slot = np.nonzero(near)
@@ -67,10 +67,12 @@ def contenders(
     return rows, _with_ego(who, tables, ego_speed, shape, intent)
 
 
-def _exit_room(sight: Sight, rows: NDArray[np.int64], need: Float) -> NDArray[np.bool_]:
-    """Whether nothing slow [V] is on the path within the next `need` [V] [m]."""
-    slow = sight.hit[:, rows] & (sight.speed[:, rows] < _QUEUE_SPEED) & (sight.gap[:, rows] < need)
-    return ~slow.any(axis=0)
+def _exit_room(sight: Sight, need: Float) -> NDArray[np.bool_]:
+    """Whether nothing slow [N] is on the path within the next `need` [N] [m]."""
+    room = np.ones(len(need), bool)
+    slow = (sight.speed < _QUEUE_SPEED) & (sight.gap < need.take(sight.observer))
+    room[sight.observer[slow]] = False
+    return room
 
 
 def _with_ego(

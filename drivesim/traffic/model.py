@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivesim.scene import EgoState, Tracks, VehicleShape
-from drivesim.traffic.driving import drive, ego_object, let_pass_who_leaves, next_junction, objects_of, untangle
+from drivesim.traffic.driving import (
+    advance,
+    choose_acceleration,
+    ego_object,
+    next_junction,
+    objects_of,
+    untangle,
+)
 from drivesim.traffic.idm import DriverModel
 from drivesim.traffic.intent import PAST_LINE, EgoIntent, contenders
 from drivesim.traffic.junctions import decide
-from drivesim.traffic.lane_change import has_reason, must_change, try_change
+from drivesim.traffic.lane_change import held_up, must_change, try_change
 from drivesim.traffic.perception import Objects, Sight, look_ahead
 from drivesim.traffic.population import Demand, extend_paths, fill, refill, remove_far, remove_near, with_path
-from drivesim.traffic.state import Float, Motion, TrafficState, empty_state
+from drivesim.traffic.state import Bodies, Float, Motion, TrafficState, empty_state
 from drivesim.traffic.tables import LaneTables
-from drivesim.traffic.walkers import choose_ways, walk
+from drivesim.traffic.walkers import choose_ways, move, steer
 
-_PERIOD = 3  # steps between two decisions of one kind
+# Drivers look in every even step, people in every odd one; the rarer decisions take turns, so that steps cost the same.
+_PERIOD = 4
 
 
 @dataclass(frozen=True)
@@ -54,26 +64,47 @@ class ReactiveTraffic:
         objects = objects_of(state, ego, self.shape)
         if ghost:
             objects.margin[len(state.motion.s)] = -np.inf
-        vehicles = len(state.motion.s)
         phase = state.step_index % _PERIOD
-        motion = state.motion
-        if vehicles:
-            origin = complex(objects.position[vehicles])
-            sight = look_ahead(state.bodies, state.paths, motion, objects, origin)
-            let_pass_who_leaves(sight, vehicles + 1)
-            untangle(sight, motion.waiting)
-            entry, clear = next_junction(state.paths, motion.s, state.bodies.half_length)
-            if phase == 0:
-                motion = self._grant(state, tables, sight, ego, intent, entry, clear)
-                state = replace(state, motion=motion)
-            motion = drive(self.driver, state, sight, self._stop(state, entry, clear), dt)
-        walkers = walk(state.walkers, objects, vehicles + 1, dt) if len(state.walkers.position) else state.walkers
-        state = replace(state, motion=motion, walkers=walkers, step_index=state.step_index + 1)
-        if phase == 1:
-            return self._change_lanes(state, tables, sight) if vehicles else state
-        if phase == 2:
-            return self._renew(state, tables, objects, ego)
-        return state
+        if phase % 2 == 0:
+            state = self._drive(state, tables, objects, ego, intent, phase == 0)
+        else:
+            state = self._walk(state, tables, objects, ego, phase == 1, dt)
+        motion = advance(state.bodies.half_length, state.paths, state.motion, state.motion.acceleration, dt)
+        return TrafficState(
+            state.bodies, state.paths, motion, move(state.walkers, dt), state.seed, state.step_index + 1, state.next_id
+        )
+
+    def _drive(
+        self, state: TrafficState, tables: LaneTables, objects: Objects, ego: EgoState, intent: EgoIntent | None,
+        at_junctions: bool,
+    ) -> TrafficState:  # fmt: skip
+        """Drivers look and choose their acceleration; in turn they decide at junctions or about their lane."""
+        if len(state.motion.s) == 0:
+            return state
+        origin = complex(objects.position[len(state.motion.s)])
+        sight = look_ahead(state.bodies, state.paths, state.motion, objects, origin)
+        sight = untangle(sight, state.motion.waiting)
+        entry, clear = next_junction(state.paths, state.motion.s, state.bodies.half_length)
+        if at_junctions:
+            state = replace(state, motion=self._grant(state, tables, sight, ego, intent, entry, clear))
+        rate = choose_acceleration(self.driver, state, sight, self._stop(state, entry, clear))
+        state = replace(state, motion=replace(state.motion, acceleration=rate))
+        return state if at_junctions else self._change_lanes(state, tables, objects, sight)
+
+    def _walk(
+        self, state: TrafficState, tables: LaneTables, objects: Objects, ego: EgoState, renew: bool, dt: float
+    ) -> TrafficState:
+        """People choose their velocity; in turn they choose their way, or newcomers take the place of those far off."""
+        vehicles = len(state.motion.s) + 1
+        if len(state.walkers.position):
+            state = replace(state, walkers=steer(state.walkers, objects, vehicles, 2.0 * dt))
+            if not renew:
+                return replace(state, walkers=choose_ways(state, tables.walking, objects, vehicles))
+        if not renew:
+            return state
+        position = complex(objects.position[vehicles - 1])
+        state = extend_paths(remove_far(self.demand, state, position), tables)
+        return refill(self.demand, state, tables, position, ego.speed)
 
     def _stop(self, state: TrafficState, entry: Float, clear: Float) -> Float:
         """Where each vehicle must stop [N] [m]: stop line without a grant, obstacle, end of the road."""
@@ -96,47 +127,46 @@ class ReactiveTraffic:
         hold[rows] = waits[: len(rows)]
         return replace(state.motion, granted=granted, hold=hold)
 
-    def _change_lanes(self, state: TrafficState, tables: LaneTables, sight: Sight) -> TrafficState:
+    def _change_lanes(self, state: TrafficState, tables: LaneTables, objects: Objects, sight: Sight) -> TrafficState:
         """One vehicle that has a reason gets a path into another lane, if it is safe."""
         urgent = np.flatnonzero(must_change(state))
         turn = state.step_index // _PERIOD
         if urgent.size:
-            row = int(urgent[turn % urgent.size])
+            row, leader = int(urgent[turn % urgent.size]), -np.inf
         else:
             row = turn % len(state.motion.s)
-            if not has_reason(state, sight)[row]:
-                return state
-        path = try_change(state, sight, tables, row)
+            leader = held_up(state, sight, row)
+        if leader == np.inf:
+            return state
+        path = try_change(state, tables, objects, row, leader)
         return state if path is None else with_path(state, row, path)
 
-    def _renew(self, state: TrafficState, tables: LaneTables, objects: Objects, ego: EgoState) -> TrafficState:
-        vehicles = len(state.motion.s) + 1
-        state = replace(state, walkers=choose_ways(state, tables.walking, objects, vehicles))
-        position = complex(objects.position[vehicles - 1])
-        state = remove_far(self.demand, state, position)
-        state = extend_paths(state, tables)
-        return refill(self.demand, state, tables, position, ego.speed)
+
+@lru_cache(maxsize=32)
+def _fixed_columns(bodies: Bodies, people: Bodies, standing: Tracks) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Ids, classes, sizes and colours; they change only when somebody comes or goes."""
+    return (
+        np.concatenate([bodies.ids, people.ids, standing.ids]),
+        np.concatenate([bodies.class_ids, people.class_ids, standing.class_ids]),
+        np.concatenate([bodies.size, people.size, standing.size]),
+        np.concatenate([bodies.color, people.color, standing.color]),
+    )
 
 
 def tracks_of(state: TrafficState, standing: Tracks) -> Tracks:
     """All road users of a state, and standing objects after them, as tracks."""
-    bodies, walkers = state.bodies, state.walkers
-    direction = np.concatenate([state.motion.direction, walkers.direction])
-    velocity = np.concatenate([state.motion.direction * state.motion.speed, walkers.velocity])
-    moving, count = len(direction), len(direction) + len(standing)
-    size = np.concatenate([bodies.size, walkers.bodies.size, standing.size])
+    walkers, motion = state.walkers, state.motion
+    ids, class_ids, size, color = _fixed_columns(state.bodies, walkers.bodies, standing)
+    vehicles, moving, count = len(motion.s), len(state), len(ids)
+    place, velocity = np.zeros(count, np.complex128), np.zeros(count, np.complex128)
+    place[:vehicles], place[vehicles:moving] = motion.position, walkers.position
+    np.multiply(motion.direction, motion.speed, out=velocity[:vehicles])
+    velocity[vehicles:moving] = walkers.velocity
     position, yaw = np.empty((count, 3)), np.empty(count)
-    xy = position[:moving, :2]
-    xy[:] = np.concatenate([state.motion.position, walkers.position]).view(np.float64).reshape(-1, 2)
-    position[:moving, 2] = 0.5 * size[:moving, 2]
+    position[:, 0], position[:, 1] = place.real, place.imag
+    np.multiply(size[:, 2], 0.5, out=position[:, 2])
     position[moving:] = standing.position
-    yaw[:moving], yaw[moving:] = np.arctan2(direction.imag, direction.real), standing.yaw
-    return Tracks(
-        ids=np.concatenate([bodies.ids, walkers.bodies.ids, standing.ids]),
-        class_ids=np.concatenate([bodies.class_ids, walkers.bodies.class_ids, standing.class_ids]),
-        position=position,
-        size=size,
-        yaw=yaw,
-        velocity=np.concatenate([velocity.view(np.float64).reshape(-1, 2), standing.velocity]),
-        color=np.concatenate([bodies.color, walkers.bodies.color, standing.color]),
-    )
+    yaw[:vehicles] = np.arctan2(motion.direction.imag, motion.direction.real)
+    yaw[vehicles:moving] = np.arctan2(walkers.direction.imag, walkers.direction.real)
+    yaw[moving:] = standing.yaw
+    return Tracks(ids, class_ids, position, size, yaw, velocity.view(np.float64).reshape(-1, 2), color)

@@ -116,12 +116,3 @@ def _junctions(begins: Float, ends: Float, controlled: NDArray[np.bool_]) -> tup
     count = min(len(first), PATH_JUNCTIONS)
     entry[:count], clear[:count] = first[:count] - STOP_BEFORE, last[:count]
     return entry, clear
-
-
-def path_position(paths: Paths, row: NDArray[np.int64], s: Float) -> Complex:
-    """Positions at distances s [m] along paths, `row` = first flat index of each path's row."""
-    whole = s.astype(np.int64)
-    flat = paths.points.reshape(-1)
-    index = row + whole
-    before = flat.take(index)
-    return before + (s - whole) * (flat.take(index + 1) - before)

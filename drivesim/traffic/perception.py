@@ -1,4 +1,4 @@
-"""What lies ahead of every vehicle on its path, as one array operation over all pairs."""
+"""What lies ahead of every vehicle on its path, as few array operations over all pairs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from drivesim.traffic.state import PATH_POINTS, Bodies, Complex, Float, Motion, Paths
 
-SAMPLE_SPACING = 3  # [m] between the points of a path that pairs are compared at
+SAMPLE_SPACING = 3  # [m] between the points of a path that objects are compared with
 SAMPLES = 20
 RANGE = float(SAMPLE_SPACING * (SAMPLES - 1))  # [m] ahead of the bumper
+LEAVING_MARGIN = 0.3  # [m] to people who walk away from the path
 _AHEAD = SAMPLE_SPACING * np.arange(SAMPLES)
+_WIDEST = 1.5 + 0.5 * SAMPLE_SPACING  # [m] half a wide vehicle and half a sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,48 +31,96 @@ class Objects:
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """Objects [M] as seen from the vehicles [N] in the frames of their paths, arrays [M, N]."""
+    """Who sees what in the swept path, P pairs."""
 
-    gap: Float  # from the front bumper along the path to the object [m]
-    lateral: Float  # of the object's middle, positive to the left [m]
-    along: Float  # from the front bumper to the object's middle [m]
-    clearance: Float  # sideways between the bodies [m]
-    speed: Float  # of the object along the path [m/s]
-    lateral_speed: Float  # of the object, positive to the left [m/s]
-    hit: NDArray[np.bool_]  # in the swept path
+    observer: NDArray[np.int64]  # [P] row of a vehicle
+    seen: NDArray[np.int64]  # [P] row of an object
+    gap: Float  # [P] along the path from the front bumper [m]
+    speed: Float  # [P] of the object along the path [m/s]
+
+
+@dataclass(frozen=True, eq=False)
+class Relation:
+    """Objects in the frames of paths, P pairs."""
+
+    along: Float  # from the front bumper to the middle of the object [m]
+    lateral: Float  # of its middle, positive to the left [m]
+    half_extent: Float  # of the object along the path [m]
+    half_breadth: Float  # of the object across the path [m]
+    speed: Float  # along the path [m/s]
+    lateral_speed: Float  # to the left [m/s]
 
 
 def look_ahead(bodies: Bodies, paths: Paths, motion: Motion, objects: Objects, origin: complex) -> Sight:
     """Sight of every vehicle; `origin` is a place nearby, to keep single precision exact enough for the search."""
-    count = len(motion.s)
     front = motion.s + bodies.half_length
-    first = front.astype(np.int64)
-    index = np.minimum(first[:, None] + _AHEAD, PATH_POINTS - 1)
-    index += PATH_POINTS * np.arange(count)[:, None]
+    index = path_samples(front)
     samples = paths.points.reshape(-1).take(index)  # [N, K]
-    nearest = _nearest_sample(samples - origin, objects.position - origin)
-    chosen = index.reshape(-1).take(nearest + SAMPLES * np.arange(count))  # [M, N]
-    heading = paths.heading.reshape(-1).take(chosen).conj()
-    relative = (objects.position[:, None] - paths.points.reshape(-1).take(chosen)) * heading
-    facing = objects.direction[:, None] * heading
-    cosine, sine = np.abs(facing.real), np.abs(facing.imag)
-    length, width = objects.half_length[:, None], objects.half_width[:, None]
-    extent = cosine * length + sine * width
-    along = relative.real + (nearest * float(SAMPLE_SPACING) + (first - front))
-    clearance = np.abs(relative.imag) - (sine * length + cosine * width) - bodies.half_width
-    hit = (clearance < objects.margin[:, None]) & (along + extent > 0.0) & (along < RANGE + 2.0)
-    np.fill_diagonal(hit, False)
-    velocity = facing * objects.speed[:, None]
-    return Sight(along - extent, relative.imag, along, clearance, velocity.real, velocity.imag, hit)
+    squared = _beyond_reach(samples - origin, objects, origin)  # [M, N, K]
+    seen, observer = np.nonzero(squared.min(axis=-1) < 0.0)
+    other = seen != observer
+    seen, observer = seen[other], observer[other]
+    nearest = squared[seen, observer].argmin(axis=-1)
+    relation = relate(paths, front, index, objects, observer, seen, nearest)
+    clearance = np.abs(relation.lateral) - relation.half_breadth - bodies.half_width.take(observer)
+    leaves = relation.lateral * relation.lateral_speed > 0.0
+    margin = objects.margin.take(seen)
+    hit = clearance < np.minimum(margin, np.where(leaves, LEAVING_MARGIN, margin))
+    hit &= (relation.along + relation.half_extent > 0.0) & (relation.along < RANGE + 2.0)
+    rows = np.flatnonzero(hit)
+    gap = (relation.along - relation.half_extent).take(rows)
+    return Sight(observer.take(rows), seen.take(rows), gap, relation.speed.take(rows))
 
 
-def _nearest_sample(samples: Complex, places: Complex) -> NDArray[np.int64]:
-    """Index [M, N] of the sample of each path [N, K] that is nearest to each place [M]."""
+def path_samples(front: Float) -> NDArray[np.int64]:
+    """Flat indices [N, K] of the path points ahead of bumpers [N] [m]."""
+    index = np.minimum(front.astype(np.int64)[:, None] + _AHEAD, PATH_POINTS - 1)
+    index += PATH_POINTS * np.arange(len(front))[:, None]
+    return index
+
+
+def _beyond_reach(samples: Complex, objects: Objects, origin: complex) -> NDArray[np.float32]:
+    """Squared distance [M, N, K] between objects [M] and path samples [N, K], less the squared reach of the object."""
     count, size = samples.shape
-    right = np.empty((3, count * size), np.float32)
     flat = samples.reshape(-1)
-    right[0], right[1] = flat.real, flat.imag
+    right = np.empty((4, count * size), np.float32)
+    right[0], right[1], right[3] = flat.real, flat.imag, 1.0
     right[2] = right[0] * right[0] + right[1] * right[1]
-    left = np.ones((len(places), 3), np.float32)
-    left[:, 0], left[:, 1] = -2.0 * places.real, -2.0 * places.imag
-    return (left @ right).reshape(len(places), count, size).argmin(axis=-1)
+    places = objects.position - origin
+    reach = objects.half_length + objects.half_width + np.maximum(objects.margin, 0.0) + _WIDEST
+    left = np.empty((len(places), 4), np.float32)
+    left[:, 0], left[:, 1], left[:, 2] = -2.0 * places.real, -2.0 * places.imag, 1.0
+    left[:, 3] = places.real * places.real + places.imag * places.imag - reach * reach
+    return (left @ right).reshape(len(places), count, size)
+
+
+def relate(
+    paths: Paths, front: Float, index: NDArray[np.int64], objects: Objects,
+    observer: NDArray[np.int64], seen: NDArray[np.int64], nearest: NDArray[np.int64],
+) -> Relation:  # fmt: skip
+    """Objects `seen` [P] in the frames of the path samples `nearest` [P] of the vehicles `observer` [P]."""
+    chosen = index.reshape(-1).take(observer * index.shape[1] + nearest)
+    frame = paths.heading.reshape(-1).take(chosen).conj()
+    relative = (objects.position.take(seen) - paths.points.reshape(-1).take(chosen)) * frame
+    facing = objects.direction.take(seen) * frame
+    cosine, sine = np.abs(facing.real), np.abs(facing.imag)
+    length, width = objects.half_length.take(seen), objects.half_width.take(seen)
+    velocity = facing * objects.speed.take(seen)
+    return Relation(
+        along=relative.real + (chosen - PATH_POINTS * observer) - front.take(observer),
+        lateral=relative.imag,
+        half_extent=cosine * length + sine * width,
+        half_breadth=sine * length + cosine * width,
+        speed=velocity.real,
+        lateral_speed=velocity.imag,
+    )
+
+
+def surroundings(bodies: Bodies, paths: Paths, motion: Motion, objects: Objects, row: int) -> Relation:
+    """All objects [M] in the frame of the path of one vehicle; those behind in that of its bumper."""
+    front = motion.s + bodies.half_length
+    index = path_samples(front)
+    samples = paths.points.reshape(-1).take(index[row])
+    nearest = np.abs(objects.position[:, None] - samples).argmin(axis=-1)
+    everything = np.arange(len(objects.position))
+    return relate(paths, front, index, objects, np.full_like(everything, row), everything, nearest)

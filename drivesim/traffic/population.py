@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from drivesim.scene import CLASS_ID
-from drivesim.town.hashing import generator, unit
+from drivesim.town.hashing import generator
 from drivesim.town.parked import MEAN_SIZE, color_of
 from drivesim.traffic.lane_change import BEHIND
 from drivesim.traffic.paths import follow_lanes, make_path
@@ -251,9 +251,7 @@ def fill(demand: Demand, state: TrafficState, tables: LaneTables, ego: complex) 
     return state
 
 
-def refill(
-    demand: Demand, state: TrafficState, tables: LaneTables, ego: complex, ego_speed: float
-) -> TrafficState:
+def refill(demand: Demand, state: TrafficState, tables: LaneTables, ego: complex, ego_speed: float) -> TrafficState:
     """The state with at most one newcomer of each kind, out of sight."""
     key = state.step_index + _LATER
     if len(state.bodies.ids) < demand.vehicles:

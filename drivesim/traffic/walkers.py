@@ -16,24 +16,30 @@ _ARRIVED = 0.5  # [m]
 _AGILITY = 3.0  # [1/s] with which people change their velocity
 _COMFORTABLE_BRAKING = 2.0  # [m/s^2] that people expect of drivers
 _CROSSING_SHARE = 0.45  # of people at a crossing who take it
-_BUBBLE = 0.35  # [m] kept to vehicles
+_STRIDE = 0.9  # [m]
+_BUBBLE = 0.35  # [m] kept to vehicles and to people in front
 
 
-def walk(walkers: Walkers, objects: Objects, vehicles: int, dt: float) -> Walkers:
-    """People after `dt` [s]; `vehicles` counts the leading rows of `objects` that are vehicles, the ego included."""
-    goal = _goal(walkers.source, walkers.target, walkers.side)
-    way = goal - walkers.position
+def move(walkers: Walkers, dt: float) -> Walkers:
+    """People after `dt` [s] of walking as they do."""
+    return replace(walkers, position=walkers.position + walkers.velocity * dt)
+
+
+def steer(walkers: Walkers, objects: Objects, vehicles: int, dt: float) -> Walkers:
+    """People with the velocity that they choose for the next `dt` [s].
+
+    `vehicles` counts the leading rows of `objects` that are vehicles, the ego included; people come after them.
+    """
+    way = _goal(walkers.source, walkers.target, walkers.side) - walkers.position
     ahead = way / np.maximum(np.abs(way), 1e-6)
-    wanted = np.where(walkers.phase == WAITING, 0.0, walkers.pace) * ahead
-    halted = _is_in_the_way(walkers, ahead, objects, vehicles)
-    velocity = walkers.velocity + min(1.0, _AGILITY * dt) * (np.where(halted, 0.0, wanted) - walkers.velocity)
-    turned = walkers.direction + min(1.0, _AGILITY * dt) * ahead
+    share = min(1.0, _AGILITY * dt)
+    goes = (walkers.phase != WAITING) & ~_is_in_the_way(walkers.position, ahead, objects, vehicles)
+    turned = walkers.direction + share * ahead
     return replace(
         walkers,
-        position=walkers.position + velocity * dt,
-        velocity=velocity,
+        velocity=walkers.velocity * (1.0 - share) + (share * goes * walkers.pace) * ahead,
         direction=turned / np.maximum(np.abs(turned), 1e-6),
-        waiting=np.where(walkers.phase == WAITING, walkers.waiting + dt, 0.0),
+        waiting=(walkers.waiting + dt) * (walkers.phase == WAITING),
     )
 
 
@@ -43,11 +49,11 @@ def _goal(source: Complex, target: Complex, side: Float) -> Complex:
     return target - 1j * side * way / np.maximum(np.abs(way), 1e-6)
 
 
-def _is_in_the_way(walkers: Walkers, ahead: Complex, objects: Objects, vehicles: int) -> NDArray[np.bool_]:
+def _is_in_the_way(position: Complex, ahead: Complex, objects: Objects, vehicles: int) -> NDArray[np.bool_]:
     """Who [W] would, with the next stride, touch a vehicle or someone who walks on in the same direction."""
-    stride = walkers.position + 0.9 * ahead
-    local = (stride[:, None] - objects.position) * objects.direction.conj()
-    inside = (np.abs(local.real) < objects.half_length + _BUBBLE) & (np.abs(local.imag) < objects.half_width + _BUBBLE)
+    local = ((position + _STRIDE * ahead)[:, None] - objects.position) * objects.direction.conj()
+    inside = np.abs(local.real) < objects.half_length + _BUBBLE
+    inside &= np.abs(local.imag) < objects.half_width + _BUBBLE
     people = inside[:, vehicles:]
     if people.any():
         people &= (ahead[:, None] * np.conj(objects.direction[vehicles:])).real > 0.3
@@ -59,7 +65,7 @@ def choose_ways(state: TrafficState, graph: WalkingGraph, objects: Objects, vehi
     """People with a new target where they arrived at theirs, and across the road where it is free."""
     walkers = state.walkers
     left = np.abs(_goal(walkers.source, walkers.target, walkers.side) - walkers.position)
-    deciding = np.flatnonzero(((left < _ARRIVED) & (walkers.phase != WAITING)) | (walkers.phase == WAITING))
+    deciding = np.flatnonzero((left < _ARRIVED) | (walkers.phase == WAITING))
     if deciding.size == 0 or len(graph.nodes) == 0:
         return walkers
     source, target, phase = walkers.source.copy(), walkers.target.copy(), walkers.phase.copy()
@@ -68,18 +74,12 @@ def choose_ways(state: TrafficState, graph: WalkingGraph, objects: Objects, vehi
             if road_is_free(source[row], target[row], objects, vehicles):
                 phase[row] = CROSSING
             continue
-        node = nearest_node(graph, target[row])
+        node = graph.nearest(target[row])
         key = (state.seed, state.step_index, int(walkers.bodies.ids[row]))
         following, crosses = next_node(graph, node, source[row], key)
         source[row], target[row] = target[row], following
         phase[row] = WAITING if crosses else WALKING
     return replace(walkers, source=source, target=target, phase=phase)
-
-
-def nearest_node(graph: WalkingGraph, place: complex) -> int:
-    """Index of the node nearest to a place."""
-    offset = graph.nodes - place
-    return int(np.argmin(offset.real**2 + offset.imag**2))
 
 
 def next_node(graph: WalkingGraph, node: int, behind: complex, key: tuple[int, ...]) -> tuple[complex, bool]:
@@ -106,12 +106,11 @@ def road_is_free(source: complex, target: complex, objects: Objects, vehicles: i
     way = target - source
     length = abs(way)
     forward = way / length
-    relative = (objects.position[:vehicles] - source) * np.conj(forward)
-    half = objects.half_length[:vehicles]
+    relative = (objects.position[:vehicles] - source) * forward.conjugate()
+    half, speed = objects.half_length[:vehicles], objects.speed[:vehicles]
     on_it = (np.abs(relative.imag) < half + 1.0) & (relative.real > -half) & (relative.real < length + half)
-    to_middle = source + 0.5 * way - objects.position[:vehicles]
-    distance = (to_middle * objects.direction[:vehicles].conj()).real - half - 2.0
-    beside = np.abs((to_middle * objects.direction[:vehicles].conj()).imag) < 0.5 * length + 2.0
-    speed = objects.speed[:vehicles]
-    cannot_stop = (distance > -2.0) & beside & (distance < speed * speed / (2.0 * _COMFORTABLE_BRAKING) + speed)
-    return not bool((on_it | (cannot_stop & (speed > 0.8))).any())
+    seen = (source + 0.5 * way - objects.position[:vehicles]) * objects.direction[:vehicles].conj()
+    distance = seen.real - half - 2.0
+    comes = (distance > -2.0) & (np.abs(seen.imag) < 0.5 * length + 2.0) & (speed > 0.8)
+    cannot_stop = comes & (distance < speed * speed / (2.0 * _COMFORTABLE_BRAKING) + speed)
+    return not bool((on_it | cannot_stop).any())

@@ -27,6 +27,11 @@ class WalkingGraph:
     offsets: NDArray[np.int64]  # [V + 1]
     crossing: NDArray[np.bool_]  # [E]
 
+    def nearest(self, place: complex) -> int:
+        """Index of the node nearest to a place."""
+        offset = self.nodes - place
+        return int((offset.real**2 + offset.imag**2).argmin())
+
     def links_of(self, node: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Neighbours of a node and which of them lie across a road."""
         rows = slice(self.offsets[node], self.offsets[node + 1])
