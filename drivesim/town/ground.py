@@ -59,7 +59,7 @@ class GroundTexture:
 
 def _color_pyramid(paint: NDArray[np.uint8]) -> Pyramid:
     """Colours of half the resolution and coarser: every texel is the mean of 2 x 2, 4 x 4, ... paint pixels."""
-    shapes = level_shapes(paint.shape, LEVELS + 1)[1:]
+    shapes = level_shapes((paint.shape[0], paint.shape[1]), LEVELS + 1)[1:]
     texels = np.empty(sum(rows * columns for rows, columns in shapes), np.uint32)
     pyramid_views, start = [], 0
     for rows, columns in shapes:

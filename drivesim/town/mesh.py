@@ -27,7 +27,7 @@ class Mesh:
     color: NDArray[np.float32]  # [F, 3] RGB in 0..1
     own: NDArray[np.float32]  # [F] share of the colour of the object
     material: NDArray[np.uint8]  # [F]
-    owner: NDArray[np.int32] = field(default=None)  # type: ignore[assignment]  # [F] row of the object
+    owner: NDArray[np.int32] = field(default=None)  # type: ignore[assignment,arg-type]  # [F] row of the object
 
     def __post_init__(self) -> None:
         if self.owner is None:

@@ -80,24 +80,24 @@ class Canvas:
     def fill(self, polygons: Rings, paint: int) -> None:
         """Fill polygons, holes left out."""
         for rings in self._pixel_rings(polygons):
-            cv2.fillPoly(self.pixels, rings, paint, cv2.LINE_8, SHIFT)
+            cv2.fillPoly(self.pixels, rings, (paint,), cv2.LINE_8, SHIFT)
 
     def outline(self, polygons: Rings, paint: int, width: float) -> None:
         """Draw the rings of polygons, width [m]."""
         for rings in self._pixel_rings(polygons):
-            cv2.polylines(self.pixels, rings, True, paint, self._thickness(width), cv2.LINE_8, SHIFT)
+            cv2.polylines(self.pixels, rings, True, (paint,), self._thickness(width), cv2.LINE_8, SHIFT)
 
     def lines(self, lines: Sequence[NDArray[np.float64]] | NDArray[np.float64], paint: int, width: float) -> None:
         """Draw open polylines, each [K, 2] [m], width [m]."""
         if len(lines):
             split = np.cumsum([len(line) for line in lines])[:-1]
             pixels = np.split(self.to_pixels(np.concatenate(list(lines))), split)
-            cv2.polylines(self.pixels, pixels, False, paint, self._thickness(width), cv2.LINE_8, SHIFT)
+            cv2.polylines(self.pixels, pixels, False, (paint,), self._thickness(width), cv2.LINE_8, SHIFT)
 
     def quads(self, corners: NDArray[np.float64], paint: int) -> None:
         """Fill convex quadrilaterals [Q, 4, 2] [m]."""
         for quad in self.to_pixels(corners):
-            cv2.fillConvexPoly(self.pixels, quad, paint, cv2.LINE_8, SHIFT)
+            cv2.fillConvexPoly(self.pixels, quad, (paint,), cv2.LINE_8, SHIFT)
 
     def _pixel_rings(self, polygons: Rings) -> Iterator[list[NDArray[np.int32]]]:
         """The rings of every polygon in pixels."""

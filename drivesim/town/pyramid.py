@@ -57,6 +57,6 @@ def level_shapes(shape: tuple[int, int], levels: int) -> list[tuple[int, int]]:
 def halved(image: NDArray, levels: int) -> list[NDArray]:
     """The image and its averages over 2 x 2, 4 x 4, ... pixels, `levels` in all."""
     images = [image]
-    for rows, columns in level_shapes(image.shape[:2], levels)[1:]:
+    for rows, columns in level_shapes((image.shape[0], image.shape[1]), levels)[1:]:
         images.append(cv2.resize(images[-1], (columns, rows), interpolation=cv2.INTER_AREA))
     return images

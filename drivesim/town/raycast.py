@@ -65,9 +65,10 @@ class Raycaster:
         if self.samples_per_pixel == 1:
             color = shader.colors(rays, hits)
         else:
-            color = sum(shader.colors(*cast(directions)) for directions in self._samples) / np.float32(
-                self.samples_per_pixel
-            )
+            color = np.zeros_like(rays.direction.T, order="C")
+            for directions in self._samples:
+                color += shader.colors(*cast(directions))
+            color /= np.float32(self.samples_per_pixel)
         return self._frame(color, rays, hits, background, objects)
 
     def _frame(
