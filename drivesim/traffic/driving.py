@@ -82,9 +82,9 @@ def choose_acceleration(model: DriverModel, state: TrafficState, sight: Sight, s
     return np.maximum(rate, -model.hardest_braking)
 
 
-def advance(half_length: Float, paths: Paths, motion: Motion, rate: Float, dt: float) -> Motion:
-    """Motion after `dt` [s] of accelerations `rate` [N]; no vehicle rolls backwards."""
-    speed = np.maximum(motion.speed + rate * dt, 0.0)
+def advance(half_length: Float, paths: Paths, motion: Motion, dt: float) -> Motion:
+    """Motion after `dt` [s] of the present acceleration; no vehicle rolls backwards."""
+    speed = np.maximum(motion.speed + motion.acceleration * dt, 0.0)
     s = np.minimum(motion.s + (motion.speed + speed) * (0.5 * dt), PATH_POINTS - 12.0)
     position, direction = body_pose(half_length, paths, s)
     waiting = (motion.waiting + dt) * (speed < STANDING)

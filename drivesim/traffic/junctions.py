@@ -53,8 +53,8 @@ def decide(tables: LaneTables, who: Contenders) -> tuple[NDArray[np.bool_], Floa
     a, b, enter_a, leave_a, enter_b, leave_b = _conflicts(tables, who)
     if a.size:
         vehicle, other = who.owner[a], who.owner[b]
-        in_a, out_a, near_a, _ = _times(tables, who, a, enter_a, leave_a)
-        in_b, out_b, near_b, cleared_b = _times(tables, who, b, enter_b, leave_b)
+        both = _times(tables, who, np.concatenate([a, b]), np.concatenate([enter_a, enter_b]), np.concatenate([leave_a, leave_b]))
+        (in_a, in_b), (out_a, out_b), (near_a, _), (_, cleared_b) = (column.reshape(2, -1) for column in both)
         meet = (out_b + _BEFORE > in_a) & (in_b < out_a + _AFTER) & ~cleared_b
         claim = _claims(tables, who)
         stronger = who.inside[other] | (who.claims[other] & (claim[other] > claim[vehicle]))

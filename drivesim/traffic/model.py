@@ -23,12 +23,13 @@ from drivesim.traffic.junctions import decide
 from drivesim.traffic.lane_change import held_up, must_change, try_change
 from drivesim.traffic.perception import Objects, Sight, look_ahead
 from drivesim.traffic.population import Demand, extend_paths, fill, refill, remove_far, remove_near, with_path
-from drivesim.traffic.state import Bodies, Float, Motion, TrafficState, empty_state
+from drivesim.traffic.state import Bodies, Float, Motion, TrafficState, Walkers, empty_state
 from drivesim.traffic.tables import LaneTables
 from drivesim.traffic.walkers import choose_ways, move, steer
 
-# Drivers look in every even step, people in every odd one; the rarer decisions take turns, so that steps cost the same.
-_PERIOD = 4
+# Drivers look at every third step, people at the ones after; rarer decisions take turns, so that steps cost alike.
+_CYCLE = 6
+_JUNCTIONS, _FIRST_STEER, _WAYS, _LANES, _SECOND_STEER, _RENEWAL = range(_CYCLE)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ReactiveTraffic:
     @staticmethod
     def decides_at(step_index: int) -> bool:
         """Whether the step of that index looks at the ego's intent."""
-        return step_index % _PERIOD == 0
+        return step_index % _CYCLE == _JUNCTIONS
 
     def step(
         self, state: TrafficState, tables: LaneTables, ego: EgoState, intent: EgoIntent | None, dt: float,
@@ -61,50 +62,54 @@ class ReactiveTraffic:
 
         A `ghost` of an ego is only the middle of the traffic; nobody reacts to it.
         """
-        objects = objects_of(state, ego, self.shape)
-        if ghost:
-            objects.margin[len(state.motion.s)] = -np.inf
-        phase = state.step_index % _PERIOD
-        if phase % 2 == 0:
-            state = self._drive(state, tables, objects, ego, intent, phase == 0)
-        else:
-            state = self._walk(state, tables, objects, ego, phase == 1, dt)
-        motion = advance(state.bodies.half_length, state.paths, state.motion, state.motion.acceleration, dt)
+        phase = state.step_index % _CYCLE
+        if phase == _RENEWAL:
+            state = self._renew(state, tables, ego)
+        elif len(state):
+            objects = objects_of(state, ego, self.shape)
+            if ghost:
+                objects.margin[len(state.motion.s)] = -np.inf
+            if phase in (_JUNCTIONS, _LANES):
+                state = self._drive(state, tables, objects, ego, intent)
+            else:
+                state = replace(state, walkers=self._walk(state, tables, objects, dt))
+        motion = advance(state.bodies.half_length, state.paths, state.motion, dt)
         return TrafficState(
             state.bodies, state.paths, motion, move(state.walkers, dt), state.seed, state.step_index + 1, state.next_id
         )
 
     def _drive(
-        self, state: TrafficState, tables: LaneTables, objects: Objects, ego: EgoState, intent: EgoIntent | None,
-        at_junctions: bool,
-    ) -> TrafficState:  # fmt: skip
-        """Drivers look and choose their acceleration; in turn they decide at junctions or about their lane."""
+        self, state: TrafficState, tables: LaneTables, objects: Objects, ego: EgoState, intent: EgoIntent | None
+    ) -> TrafficState:
+        """Drivers look and choose their acceleration; in turn they decide at junctions and about their lane."""
         if len(state.motion.s) == 0:
             return state
         origin = complex(objects.position[len(state.motion.s)])
         sight = look_ahead(state.bodies, state.paths, state.motion, objects, origin)
         sight = untangle(sight, state.motion.waiting)
         entry, clear = next_junction(state.paths, state.motion.s, state.bodies.half_length)
+        at_junctions = self.decides_at(state.step_index)
         if at_junctions:
             state = replace(state, motion=self._grant(state, tables, sight, ego, intent, entry, clear))
         rate = choose_acceleration(self.driver, state, sight, self._stop(state, entry, clear))
         state = replace(state, motion=replace(state.motion, acceleration=rate))
         return state if at_junctions else self._change_lanes(state, tables, objects, sight)
 
-    def _walk(
-        self, state: TrafficState, tables: LaneTables, objects: Objects, ego: EgoState, renew: bool, dt: float
-    ) -> TrafficState:
-        """People choose their velocity; in turn they choose their way, or newcomers take the place of those far off."""
+    @staticmethod
+    def _walk(state: TrafficState, tables: LaneTables, objects: Objects, dt: float) -> Walkers:
+        """People choose their velocity or, in turn, their way."""
         vehicles = len(state.motion.s) + 1
-        if len(state.walkers.position):
-            state = replace(state, walkers=steer(state.walkers, objects, vehicles, 2.0 * dt))
-            if not renew:
-                return replace(state, walkers=choose_ways(state, tables.walking, objects, vehicles))
-        if not renew:
-            return state
-        position = complex(objects.position[vehicles - 1])
-        state = extend_paths(remove_far(self.demand, state, position), tables)
-        return refill(self.demand, state, tables, position, ego.speed)
+        if len(state.walkers.position) == 0:
+            return state.walkers
+        if state.step_index % _CYCLE == _WAYS:
+            return choose_ways(state, tables.walking, objects, vehicles)
+        return steer(state.walkers, objects, vehicles, 0.5 * _CYCLE * dt)
+
+    def _renew(self, state: TrafficState, tables: LaneTables, ego: EgoState) -> TrafficState:
+        """Newcomers take the place of those far off, and paths that run out are continued."""
+        place, _ = ego_object(ego, self.shape)
+        state = extend_paths(remove_far(self.demand, state, place), tables)
+        return refill(self.demand, state, tables, place, ego.speed)
 
     def _stop(self, state: TrafficState, entry: Float, clear: Float) -> Float:
         """Where each vehicle must stop [N] [m]: stop line without a grant, obstacle, end of the road."""
@@ -130,7 +135,7 @@ class ReactiveTraffic:
     def _change_lanes(self, state: TrafficState, tables: LaneTables, objects: Objects, sight: Sight) -> TrafficState:
         """One vehicle that has a reason gets a path into another lane, if it is safe."""
         urgent = np.flatnonzero(must_change(state))
-        turn = state.step_index // _PERIOD
+        turn = state.step_index // _CYCLE
         if urgent.size:
             row, leader = int(urgent[turn % urgent.size]), -np.inf
         else:

@@ -13,7 +13,7 @@ SAMPLE_SPACING = 3  # [m] between the points of a path that objects are compared
 SAMPLES = 20
 RANGE = float(SAMPLE_SPACING * (SAMPLES - 1))  # [m] ahead of the bumper
 LEAVING_MARGIN = 0.3  # [m] to people who walk away from the path
-_AHEAD = SAMPLE_SPACING * np.arange(SAMPLES)
+_AHEAD = SAMPLE_SPACING * np.arange(SAMPLES)[:, None]
 _WIDEST = 1.5 + 0.5 * SAMPLE_SPACING  # [m] half a wide vehicle and half a sample
 
 
@@ -55,43 +55,41 @@ def look_ahead(bodies: Bodies, paths: Paths, motion: Motion, objects: Objects, o
     """Sight of every vehicle; `origin` is a place nearby, to keep single precision exact enough for the search."""
     front = motion.s + bodies.half_length
     index = path_samples(front)
-    samples = paths.points.reshape(-1).take(index)  # [N, K]
-    squared = _beyond_reach(samples - origin, objects, origin)  # [M, N, K]
-    seen, observer = np.nonzero(squared.min(axis=-1) < 0.0)
-    other = seen != observer
-    seen, observer = seen[other], observer[other]
-    nearest = squared[seen, observer].argmin(axis=-1)
+    samples = paths.points.reshape(-1).take(index)  # [K, N]
+    squared = _beyond_reach(samples - origin, objects, origin)  # [K, N, M]
+    pairs = np.flatnonzero(squared.min(axis=0) < 0.0)
+    observer, seen = np.divmod(pairs, len(objects.position))
+    nearest = squared.reshape(SAMPLES, -1).take(pairs, axis=1).argmin(axis=0)
     relation = relate(paths, front, index, objects, observer, seen, nearest)
     clearance = np.abs(relation.lateral) - relation.half_breadth - bodies.half_width.take(observer)
     leaves = relation.lateral * relation.lateral_speed > 0.0
     margin = objects.margin.take(seen)
     hit = clearance < np.minimum(margin, np.where(leaves, LEAVING_MARGIN, margin))
-    hit &= (relation.along + relation.half_extent > 0.0) & (relation.along < RANGE + 2.0)
+    hit &= (relation.along + relation.half_extent > 0.0) & (relation.along < RANGE + 2.0) & (seen != observer)
     rows = np.flatnonzero(hit)
     gap = (relation.along - relation.half_extent).take(rows)
     return Sight(observer.take(rows), seen.take(rows), gap, relation.speed.take(rows))
 
 
 def path_samples(front: Float) -> NDArray[np.int64]:
-    """Flat indices [N, K] of the path points ahead of bumpers [N] [m]."""
-    index = np.minimum(front.astype(np.int64)[:, None] + _AHEAD, PATH_POINTS - 1)
-    index += PATH_POINTS * np.arange(len(front))[:, None]
+    """Flat indices [K, N] of the path points ahead of bumpers [N] [m]."""
+    index = np.minimum(front.astype(np.int64) + _AHEAD, PATH_POINTS - 1)
+    index += PATH_POINTS * np.arange(len(front))
     return index
 
 
 def _beyond_reach(samples: Complex, objects: Objects, origin: complex) -> NDArray[np.float32]:
-    """Squared distance [M, N, K] between objects [M] and path samples [N, K], less the squared reach of the object."""
-    count, size = samples.shape
+    """Squared distance [K, N, M] between path samples [K, N] and objects [M], less the squared reach of the object."""
     flat = samples.reshape(-1)
-    right = np.empty((4, count * size), np.float32)
-    right[0], right[1], right[3] = flat.real, flat.imag, 1.0
-    right[2] = right[0] * right[0] + right[1] * right[1]
+    left = np.ones((flat.size, 4), np.float32)
+    left[:, 0], left[:, 1] = flat.real, flat.imag
+    left[:, 2] = left[:, 0] * left[:, 0] + left[:, 1] * left[:, 1]
     places = objects.position - origin
     reach = objects.half_length + objects.half_width + np.maximum(objects.margin, 0.0) + _WIDEST
-    left = np.empty((len(places), 4), np.float32)
-    left[:, 0], left[:, 1], left[:, 2] = -2.0 * places.real, -2.0 * places.imag, 1.0
-    left[:, 3] = places.real * places.real + places.imag * places.imag - reach * reach
-    return (left @ right).reshape(len(places), count, size)
+    right = np.ones((4, len(places)), np.float32)
+    right[0], right[1] = -2.0 * places.real, -2.0 * places.imag
+    right[3] = places.real * places.real + places.imag * places.imag - reach * reach
+    return (left @ right).reshape(*samples.shape, len(places))
 
 
 def relate(
@@ -99,7 +97,7 @@ def relate(
     observer: NDArray[np.int64], seen: NDArray[np.int64], nearest: NDArray[np.int64],
 ) -> Relation:  # fmt: skip
     """Objects `seen` [P] in the frames of the path samples `nearest` [P] of the vehicles `observer` [P]."""
-    chosen = index.reshape(-1).take(observer * index.shape[1] + nearest)
+    chosen = index.reshape(-1).take(nearest * index.shape[1] + observer)
     frame = paths.heading.reshape(-1).take(chosen).conj()
     relative = (objects.position.take(seen) - paths.points.reshape(-1).take(chosen)) * frame
     facing = objects.direction.take(seen) * frame
@@ -120,7 +118,7 @@ def surroundings(bodies: Bodies, paths: Paths, motion: Motion, objects: Objects,
     """All objects [M] in the frame of the path of one vehicle; those behind in that of its bumper."""
     front = motion.s + bodies.half_length
     index = path_samples(front)
-    samples = paths.points.reshape(-1).take(index[row])
+    samples = paths.points.reshape(-1).take(index[:, row])
     nearest = np.abs(objects.position[:, None] - samples).argmin(axis=-1)
     everything = np.arange(len(objects.position))
     return relate(paths, front, index, objects, np.full_like(everything, row), everything, nearest)
