@@ -7,6 +7,7 @@ must hand to the next (streams) travels as `batch["carry"]` in and `logs["carry"
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -82,10 +83,16 @@ class Trainer:
                 if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
                     self.save()
                     saved = time.monotonic()
+        except FloatingPointError:
+            raise
+        except BaseException:
+            self.save()
+            raise
+        else:
+            self.save()
         finally:
             bar.close()
             writer.close()
-            self.save()
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns scalars to log."""
@@ -98,16 +105,17 @@ class Trainer:
         self.module.train()
         with self.accelerator.autocast():
             loss, logs = self.module.loss(batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(f"loss at step {self.step}: found {value}; the last checkpoint is {self.checkpoint}")
         self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], self.config.gradient_clip)
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = self.accelerator.clip_grad_norm_(trained, self.config.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.carry = logs.pop("carry", None)
         self._update_average()
         self.step += 1
-        value = float(loss.detach())
-        if not torch.isfinite(loss.detach()):
-            raise FloatingPointError(f"loss at step {self.step}: found {value}; the last checkpoint is {self.checkpoint}")
         self.history.append((self.step, value))
         return {"loss": value, "gradient_norm": float(norm), "learning_rate": self.learning_rate(self.step - 1)} | {
             name: float(v) for name, v in logs.items()

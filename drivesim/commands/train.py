@@ -14,5 +14,5 @@ def main(config: DictConfig) -> None:
     from drivesim.components import train
 
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore
-    folder = train(settings["component"]["name"], settings["component"])
+    folder = train(settings.pop("name"), settings)
     print(f"weights  {folder.resolve()}")

@@ -22,7 +22,7 @@ from drivesim.conditions import Conditions, ConditionSpec, build_conditions, rel
 from drivesim.scene import Scene
 from drivesim.town.raycast import Raycaster
 from drivesim.town.rig import nuscenes_rig
-from drivesim.vehicle import Vehicle
+from drivesim.vehicle import KinematicBicycle
 from drivesim.world import TownSource, World
 
 FPS = 12.0
@@ -66,7 +66,7 @@ def record_clips(config: RecordConfig) -> list[Path]:
 def drive(source: TownSource, seed: int, frames: int) -> list[Scene]:
     """Scenes of a drive along the route with wandering speed and steering, so that every kind of ego motion occurs."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 7]))
-    vehicle = Vehicle()
+    vehicle = KinematicBicycle()
     world = source.reset(seed, {"town": seed})
     target = rng.uniform(4.0, 12.0)
     wander = 0.0
@@ -76,7 +76,7 @@ def drive(source: TownSource, seed: int, frames: int) -> list[Scene]:
             target = 0.0 if rng.random() < 0.15 else rng.uniform(3.0, 13.0)
         wander += -0.1 * wander + rng.normal(0.0, 0.012)
         ego = world.scene.ego
-        steering = _pursuit(world, vehicle) + wander
+        steering = _pursuit(world) + wander
         limit = min(target, _free_speed(world))
         ego = vehicle.step(ego, float(np.clip(1.5 * (limit - ego.speed), -6.0, 2.5)), steering, 1.0 / FPS)
         world = source.step(world, ego, 1.0 / FPS)
@@ -84,7 +84,7 @@ def drive(source: TownSource, seed: int, frames: int) -> list[Scene]:
     return scenes
 
 
-def _pursuit(world: World, vehicle: Vehicle) -> float:
+def _pursuit(world: World) -> float:
     """Pure-pursuit steering [rad] towards the route."""
     ego = world.scene.ego
     points = world.route.points

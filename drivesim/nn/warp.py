@@ -16,14 +16,30 @@ def viewing_rays(intrinsics: Tensor, extrinsics: Tensor, size: tuple[int, int]) 
     return normalize(torch.einsum("bvij,bvhwj->bvhwi", extrinsics[..., :3, :3], camera), dim=-1)
 
 
-def surface_hypotheses(rays: Tensor, extrinsics: Tensor, motion: Tensor, known: Tensor, distances: tuple[float, ...]) -> Tensor:
-    """Points [B, K, V, h, w, 3] in the previous ego frame that the pixels may show: the known surface where there is one,
-    else a surface at each of K distances [m] along the ray. `known` [B, V, h, w, 3] is NaN where unknown."""
-    reach = torch.tensor(distances, device=rays.device, dtype=rays.dtype)[:, None, None, None, None]
-    points = extrinsics[:, None, :, None, None, :3, 3] + reach * rays[:, None]
-    rotation = motion[:, None, None, None, None, :3, :3]
-    points = (rotation @ points[..., None])[..., 0] + motion[:, None, None, None, None, :3, 3]
-    return torch.where(known[:, None].isnan(), points, known[:, None])
+def surface_hypotheses(
+    rays: Tensor, extrinsics: Tensor, motion: Tensor, known: Tensor, distances: tuple[float, ...]
+) -> Tensor:
+    """Points [B, K, V, h, w, 3] in the previous ego frame that the pixels may show: one guess per distance [m].
+
+    `known` [B, V, h, w, 3] is the surface that the layout tells of (NaN where it tells nothing). Boxes are believed by all
+    guesses. Ground is believed by the first guess alone: the others put something upright in front of it at their distance.
+    """
+    reach = rays.new_tensor(distances)[:, None, None, None, None]
+    centres = _moved(extrinsics[:, None, :, None, None, :3, 3], motion)  # [B, 1, V, 1, 1, 3]
+    directions = (motion[:, None, None, None, None, :3, :3] @ rays[:, None, ..., None])[..., 0]
+    known = known[:, None]
+    ground = known[..., 2:].abs() < 0.05
+    limit = (known - centres).norm(dim=-1, keepdim=True).nan_to_num(nan=torch.inf)
+    points = centres + torch.minimum(reach, limit) * directions
+    believed = ~known.isnan() & ~ground
+    first = torch.where(known.isnan(), points[:, :1], known)
+    return torch.cat([first, torch.where(believed, known, points[:, 1:])], dim=1)
+
+
+def _moved(points: Tensor, motion: Tensor) -> Tensor:
+    """Points [B, 1, V, 1, 1, 3] of the current ego frame in the previous one."""
+    pose = motion[:, None, None, None, None]
+    return (pose[..., :3, :3] @ points[..., None])[..., 0] + pose[..., :3, 3]
 
 
 def project_to_ring(points: Tensor, intrinsics: Tensor, extrinsics: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The streaming buffer of HTFT as a value: the projected features of the last frames, newest first."""
+"""The streaming buffer of HTFT as a value: what the last frames left behind, newest first."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ OFFSETS = (1, 5, 10)  # frames read, counted back (STAGE: S = {-1, -5, -10})
 
 @dataclass(frozen=True)
 class StoredFrame:
-    """Keys and values of one frame per transfer layer [B, S, V, L, 2 C] for its S denoising steps; `present` bool [B]."""
+    """One frame's tensors per transfer layer [B, S, V, ...] for its S denoising steps; `present` bool [B].
 
-    keys_values: tuple[Tensor, ...]
+    At run time these are keys and values [B, S, V, L, 2 C]. Training keeps the features themselves [B, S, V, c, h, w] and
+    projects them when they are read, so that the projections learn.
+    """
+
+    tensors: tuple[Tensor, ...]
     present: Tensor
 
 
@@ -31,18 +35,18 @@ class StreamingBuffer:
 
     def without(self, worlds: Tensor) -> StreamingBuffer:
         """The buffer in which the worlds of a mask bool [B] have forgotten everything."""
-        return StreamingBuffer(tuple(StoredFrame(f.keys_values, f.present & ~worlds) for f in self.frames))
+        return StreamingBuffer(tuple(StoredFrame(f.tensors, f.present & ~worlds) for f in self.frames))
 
     def read(self, step: int) -> tuple[list[Tensor], Tensor] | tuple[None, None]:
-        """Memory per layer [B * V, F, L, 2 C] and presence [B * V, F] for one denoising step; None where empty."""
+        """Per layer what F past frames stored for one denoising step [B * V, F, ...], and presence [B * V, F]; None if empty."""
         if not self.frames:
             return None, None
         chosen = [self.frames[offset - 1] if offset <= len(self.frames) else None for offset in OFFSETS]
         newest = self.frames[0]
         layers = []
-        for index, like in enumerate(newest.keys_values):
-            slices = [torch.zeros_like(like[:, 0]) if f is None else f.keys_values[index][:, step] for f in chosen]
+        for index, like in enumerate(newest.tensors):
+            slices = [torch.zeros_like(like[:, 0]) if f is None else f.tensors[index][:, step] for f in chosen]
             layers.append(torch.stack(slices, dim=2).flatten(0, 1))
         present = torch.stack([torch.zeros_like(newest.present) if f is None else f.present for f in chosen], dim=-1)
-        views = newest.keys_values[0].shape[2]
+        views = newest.tensors[0].shape[2]
         return layers, present.repeat_interleave(views, dim=0)

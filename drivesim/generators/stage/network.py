@@ -70,7 +70,7 @@ class StageNetwork(nn.Module):
         self.config = config
         self.trunk = trunk or _small_trunk(config)
         width = self.trunk.config.block_out_channels
-        self._widen_input()
+        self._widen_input(trained=trunk is not None)
         self.layout_encoder = LayoutEncoder(config.layout_features, config.layout_stride)
         embedding = self.trunk.time_embedding.linear_2.out_features
         self.motion_embedding = nn.Sequential(nn.Linear(MOTION + TAGS, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
@@ -90,16 +90,30 @@ class StageNetwork(nn.Module):
         c = self.config
         return (c.references * c.latent_channels + c.reference_masks + 3) * c.patch**2 + c.layout_features
 
-    def _widen_input(self) -> None:
-        """Gives the first convolution the context channels; their weights start at zero so that a trained trunk keeps."""
+    def _widen_input(self, trained: bool) -> None:
+        """Gives the first convolution the context channels; beside a trained trunk they start at zero and change nothing."""
         old = self.trunk.conv_in
         new = nn.Conv2d(old.in_channels + self.context_channels, old.out_channels, old.kernel_size, padding=old.padding)
-        with torch.no_grad():
-            if self.config.references:
-                nn.init.kaiming_normal_(new.weight, nonlinearity="linear")
-            new.weight[:, : old.in_channels] = old.weight
-            new.bias.copy_(old.bias)
+        if trained:
+            with torch.no_grad():
+                new.weight[:, : old.in_channels] = old.weight
+                new.weight[:, old.in_channels :] = 0.0
+                new.bias.copy_(old.bias)
         self.trunk.conv_in = new
+
+    @classmethod
+    def from_stable_diffusion(cls, source: str, views: int = 6, dropout: float = 0.1) -> StageNetwork:
+        """The `paper` size: the U-Net of a Stable Diffusion folder or hub id, with everything new starting as identity."""
+        trunk = UNet2DConditionModel.from_pretrained(source, subfolder="unet")
+        shape = trunk.config
+        heads = shape.attention_head_dim if isinstance(shape.attention_head_dim, int) else shape.attention_head_dim[-1]
+        config = NetworkConfig(
+            latent_channels=shape.in_channels, patch=1, channels=tuple(shape.block_out_channels),
+            layers_per_block=shape.layers_per_block, attention_heads=heads, groups=shape.norm_num_groups,
+            embedding=trunk.time_embedding.linear_2.out_features, views=views, token_width=shape.cross_attention_dim,
+            exchange=(0, 1), dropout=dropout,
+        )  # fmt: skip
+        return cls(config, trunk)
 
     def prepare(self, references: Tensor, masks: Tensor, rays: Tensor, layout: Tensor, motion: Tensor, tags: Tensor) -> NetworkInputs:
         """Inputs of a frame: references [N, R * C, h, w], masks [N, M, h, w], rays [N, 3, h, w], layout [N, L, H, W] in

@@ -16,7 +16,7 @@ from drivesim.diffusion.degrade import dct_filter
 from drivesim.diffusion.flow import add_noise, euler_step, noise_levels
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import StageNetwork
-from drivesim.generators.stage.rollout import network_inputs, store
+from drivesim.generators.stage.rollout import network_inputs
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class StreamCarry:
 
     def plain(self) -> dict[str, Any]:
         """The carry as nothing but tensors, lists and dicts."""
-        frames = [{"keys_values": list(f.keys_values), "present": f.present} for f in self.buffer.frames]
+        frames = [{"tensors": list(f.tensors), "present": f.present} for f in self.buffer.frames]
         return {"latents": self.latents, "truth": self.truth, "anchor": self.anchor, "frames": frames}
 
 
@@ -79,12 +79,12 @@ class StageObjective(nn.Module):
 
         noise = torch.randn_like(target)
         start = torch.ones(len(target))
-        clean, features = self.network(noise, start, inputs, *memory.read(0))
+        clean, features = self.network(noise, start, inputs, *self._recall(memory, 0))
         coarse = _weighted_error(clean, target, weight)
 
         sigma = self._random_levels(len(reset)).repeat_interleave(self.network.config.views)
         noisy = add_noise(target, torch.randn_like(target), sigma)
-        refined, _ = self.network(noisy, sigma, inputs, *memory.read(min(1, self.config.steps - 1)))
+        refined, _ = self.network(noisy, sigma, inputs, *self._recall(memory, min(1, self.config.steps - 1)))
         fine = _weighted_error(refined, target, weight)
 
         with torch.no_grad():
@@ -95,7 +95,7 @@ class StageObjective(nn.Module):
     @staticmethod
     def restore_carry(plain: Mapping[str, Any]) -> StreamCarry:
         """The carry that `StreamCarry.plain` wrote down."""
-        frames = tuple(StoredFrame(tuple(f["keys_values"]), f["present"]) for f in plain["frames"])
+        frames = tuple(StoredFrame(tuple(f["tensors"]), f["present"]) for f in plain["frames"])
         return StreamCarry(plain["latents"], plain["truth"], plain["anchor"], StreamingBuffer(frames))
 
     def _encode(self, frames: Tensor) -> Tensor:
@@ -126,6 +126,15 @@ class StageObjective(nn.Module):
         dropped = torch.rand(len(conditions.layout)) < self.config.drop_color
         conditions.layout[dropped, ..., first : first + 4] = 0
 
+    def _recall(self, memory: StreamingBuffer, step: int) -> tuple[list[Tensor] | None, Tensor | None]:
+        """Keys and values of past frames for one denoising step, projected here and now so that the projections learn."""
+        features, present = memory.read(step)
+        if features is None:
+            return None, None
+        shape = features[0].shape[:2]
+        projected = self.network.project_memory([f.flatten(0, 1) for f in features])
+        return [p.unflatten(0, shape) for p in projected], present
+
     def _random_levels(self, worlds: int) -> Tensor:
         """Noise levels [B] of the second prediction: half of them the ones of the run-time schedule, the rest anywhere."""
         schedule = torch.tensor(noise_levels(self.config.steps)[1:] or (0.5,))
@@ -141,14 +150,14 @@ class StageObjective(nn.Module):
         kept, noisy = [features], noise
         for step in range(1, self.config.steps):
             noisy = euler_step(noisy, clean, sigmas[step - 1], sigmas[step])
-            clean, stored = self.network(noisy, torch.full((len(noisy),), sigmas[step]), inputs, *memory.read(step))
+            clean, stored = self.network(noisy, torch.full((len(noisy),), sigmas[step]), inputs, *self._recall(memory, step))
             kept.append(stored)
         views = self.network.config.views
         latents = torch.where(reset[:, None, None, None, None], truth, clean.float().unflatten(0, (-1, views)))
         buffer = carry.buffer
         if self.config.memory:
             layers = [torch.stack([f.unflatten(0, (-1, views)) for f in layer], dim=1) for layer in zip(*kept, strict=True)]
-            buffer = buffer.push(store(self.network, layers, ~reset))
+            buffer = buffer.push(StoredFrame(tuple(layers), ~reset))
         return StreamCarry(latents, truth, carry.anchor, buffer)
 
 

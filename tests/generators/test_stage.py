@@ -1,0 +1,292 @@
+"""The streaming generator at a tiny size: same classes, same code path as the shipped one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+
+from drivesim.codecs.image import CodecConfig, ImageCodec
+from drivesim.conditions import LAYOUT_CHANNELS, Conditions
+from drivesim.diffusion.flow import noise_levels
+from drivesim.generators.stage.memory import LENGTH, OFFSETS, StreamingBuffer
+from drivesim.generators.stage.network import MOTION, NetworkConfig, StageNetwork
+from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective, size_weights
+from drivesim.generators.stage.rollout import StageGenerator, denoise, network_inputs, store
+from drivesim.weights_io import WeightsError, save_weights
+
+TINY = NetworkConfig(
+    latent_channels=4, channels=(16, 16), attention_heads=2, groups=4, embedding=32, layout_features=8, token_width=16
+)
+SIZE = (16, 32)  # pictures; latents are 4 x 8
+
+
+def tiny_network(seed: int = 0, **changes: object) -> StageNetwork:
+    torch.manual_seed(seed)
+    network = StageNetwork(replace(TINY, **changes))
+    for layer in (*network.transfer, *network.cross_view):  # the identity start would hide every mistake
+        torch.nn.init.normal_(layer.to_out.weight, std=0.5)
+    return network.eval()
+
+
+def tiny_generator(steps: int = 2, **options: object) -> StageGenerator:
+    torch.manual_seed(1)
+    codec = ImageCodec.small(CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4))
+    return StageGenerator(
+        None, steps=steps, dtype="float32", image_size=SIZE, network=tiny_network(), codec=codec.eval(), **options
+    )
+
+
+def some_conditions(worlds: int, seed: int) -> Conditions:
+    g = torch.Generator().manual_seed(seed)
+    eye = torch.eye(4)
+    extrinsics = eye.expand(worlds, 6, 4, 4).clone()
+    motion = eye.expand(worlds, 1, 4, 4).clone()
+    motion[:, 0, 0, 3] = 0.5
+    points = 10.0 * torch.randn(worlds, 1, 6, 4, 8, 3, generator=g)
+    points[torch.rand(points.shape[:-1], generator=g) < 0.5] = torch.nan
+    return Conditions(
+        layout=torch.randint(0, 255, (worlds, 1, 6, 8, 16, len(LAYOUT_CHANNELS)), generator=g, dtype=torch.uint8),
+        motion=motion, anchor_motion=motion, ego=torch.randn(worlds, 1, 4, generator=g),
+        tags=torch.zeros(worlds, 1, 6), intrinsics=torch.eye(3).expand(worlds, 6, 3, 3).clone(), extrinsics=extrinsics,
+        previous_points=points, object_pixels=torch.randint(0, 3, (worlds, 1, 6, 8, 16), generator=g, dtype=torch.int32),
+    )  # fmt: skip
+
+
+def pictures(worlds: int, seed: int) -> torch.Tensor:
+    g = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 255, (worlds, 1, 6, *SIZE, 3), generator=g, dtype=torch.uint8)
+
+
+def roll(generator: StageGenerator, frames: int, worlds: int = 1, seeds: tuple[int, ...] = (3,)):
+    state = generator.start(pictures(worlds, 0), some_conditions(worlds, 0), seeds)
+    out = []
+    for index in range(frames):
+        picture, state = generator.step(state, some_conditions(worlds, index + 1))
+        state = generator.commit(state)
+        out.append(picture)
+    return torch.cat(out, dim=1), state
+
+
+def test_streamed_equals_uncached() -> None:
+    """Keys and values cached when stored give what projecting all past features anew gives."""
+    network = tiny_network()
+    sigmas = noise_levels(2)
+    latents = torch.randn(1, 6, 4, 4, 8)
+    buffer, history = StreamingBuffer(), []
+    with torch.no_grad():
+        for index in range(LENGTH + 3):
+            inputs = network_inputs(network, latents, latents, some_conditions(1, index))
+            noise = torch.randn(6, 4, 4, 8)
+            streamed, features = denoise(network, noise, inputs, sigmas, buffer)
+            uncached = StreamingBuffer()
+            for past in history[-LENGTH:]:
+                uncached = uncached.push(store(network, past))
+            again, _ = denoise(network, noise, inputs, sigmas, uncached)
+            alone, _ = denoise(network, noise, inputs, sigmas, StreamingBuffer())
+            assert torch.allclose(streamed, again, atol=1e-4)
+            if index:
+                assert not torch.allclose(streamed, alone, atol=1e-3)
+            buffer = buffer.push(store(network, features))
+            history.append(features)
+            latents = streamed.unflatten(0, (1, 6))
+    assert len(buffer.frames) == LENGTH
+
+
+def test_empty_buffer_equals_no_memory() -> None:
+    network = tiny_network()
+    inputs = network_inputs(network, torch.zeros(1, 6, 4, 4, 8), torch.zeros(1, 6, 4, 4, 8), some_conditions(1, 0))
+    noise, sigma = torch.randn(6, 4, 4, 8), torch.ones(6)
+    with torch.no_grad():
+        plain, stored = network(noise, sigma, inputs)
+        features = [f.unflatten(0, (1, 6))[:, None] for f in stored]
+        forgotten = StreamingBuffer().push(store(network, features)).without(torch.tensor([True]))
+        empty, _ = network(noise, sigma, inputs, *forgotten.read(0))
+        removed = tiny_network()
+        removed.transfer = torch.nn.ModuleList(type("None_", (torch.nn.Module,), {"forward": lambda s, x, *_: x})() for _ in removed.transfer)
+        without, _ = removed(noise, sigma, inputs)
+    assert torch.equal(plain, empty)
+    assert torch.equal(plain, without)
+
+
+def test_buffer_reads_frames_1_5_10() -> None:
+    network = tiny_network()
+    buffer = StreamingBuffer()
+    for index in range(12):
+        features = [torch.full((1, 1, 6, 16, 1, 2), float(index))]
+        buffer = buffer.push(replace(store(network, [torch.randn(1, 1, 6, 16, 1, 2)]), tensors=tuple(features)))
+    memory, present = buffer.read(0)
+    assert present.all()
+    assert memory[0][0].flatten(1)[:, 0].tolist() == [12.0 - offset for offset in OFFSETS]
+
+
+def test_same_seed_same_frames_and_old_states_stay_usable() -> None:
+    generator = tiny_generator()
+    first, state = roll(generator, 4)
+    again, _ = roll(generator, 4)
+    assert torch.equal(first, again)
+    left, _ = generator.step(state, some_conditions(1, 50))
+    right, _ = generator.step(state, some_conditions(1, 51))
+    assert torch.equal(left, generator.step(state, some_conditions(1, 50))[0])
+    assert not torch.equal(left, right)
+    other, _ = roll(generator, 4, seeds=(4,))
+    assert not torch.equal(first, other)
+
+
+def test_commit_is_only_a_matter_of_when() -> None:
+    generator = tiny_generator()
+    _, state = roll(generator, 2)
+    frames, pending = generator.step(state, some_conditions(1, 9))
+    assert torch.equal(generator.step(pending, some_conditions(1, 10))[0], generator.step(generator.commit(pending), some_conditions(1, 10))[0])
+
+
+def test_worlds_in_a_batch_do_not_see_each_other() -> None:
+    generator = tiny_generator()
+    both, _ = roll(generator, 3, worlds=2, seeds=(3, 8))
+    one_state = generator.start(pictures(2, 0)[:1], some_conditions(2, 0), (3,))
+    for index in range(3):
+        conditions = some_conditions(2, index + 1)
+        single = Conditions(**{k: (v[:1] if isinstance(v, torch.Tensor) else v) for k, v in vars(conditions).items()})
+        frame, one_state = generator.step(one_state, single)
+        assert (frame[0, 0].int() - both[0, index].int()).abs().max() <= 1
+
+
+def test_state_does_not_grow() -> None:
+    def size(state: object) -> int:
+        frames = state.buffer.frames
+        return sum(t.numel() for f in frames for t in f.tensors) + state.latents.numel()
+
+    generator = tiny_generator()
+    _, early = roll(generator, LENGTH)
+    _, late = roll(generator, LENGTH + 7)
+    assert size(early) == size(late)
+
+
+def test_every_camera_reads_its_neighbours() -> None:
+    network = tiny_network()
+    inputs = network_inputs(network, torch.zeros(1, 6, 4, 4, 8), torch.zeros(1, 6, 4, 4, 8), some_conditions(1, 0))
+    noise = torch.randn(6, 4, 4, 8)
+    changed = noise.clone()
+    changed[0] += 1.0
+    with torch.no_grad():
+        before, _ = network(noise, torch.ones(6), inputs)
+        after, _ = network(changed, torch.ones(6), inputs)
+    moved = (before - after).abs().amax((1, 2, 3)) > 1e-6
+    assert moved.tolist() == [True, True, False, False, False, True]
+
+
+def test_size_weights_match_their_formula() -> None:
+    config = ObjectiveConfig(weight_power=0.2, weight_scale=2.0)
+    pixels = torch.zeros(1, 1, 4, 8, dtype=torch.int32)
+    pixels[..., 0, 0], pixels[..., 2:, 4:] = 1, 8
+    weight = size_weights(pixels, (4, 8), config)[0, 0]
+    assert weight.mean() == pytest.approx(1.0)
+    assert weight[0, 0] / weight[1, 1] == pytest.approx(2.0 * 32**0.2, rel=1e-5)
+    assert weight[3, 5] / weight[1, 1] == pytest.approx(2.0 * 8**-0.2 * 32**0.2, rel=1e-5)
+
+
+def batch_of(step: int, carry: object, reset: bool = False) -> dict[str, object]:
+    conditions = some_conditions(2, step)
+    return {"frames": pictures(2, step)[:, 0], "conditions": conditions, "reset": torch.tensor([reset, False]), "carry": carry}
+
+
+def test_loss_falls_and_reaches_every_weight() -> None:
+    network = tiny_network()
+    codec = ImageCodec.small(CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4)).eval()
+    objective = StageObjective(network, codec, ObjectiveConfig(teacher_forcing=0.5))
+    optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
+    carry, losses = None, []
+    for step in range(30):
+        loss, logs = objective.loss(batch_of(step % 2, carry))
+        carry = logs["carry"]
+        loss.backward()
+        if step == 5:
+            silent = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum()]
+            # Cross-attention to a single token has nothing to choose from, so its queries and keys get no gradient.
+            assert all("attn2.to_q" in name or "attn2.to_k" in name or "norm2" in name for name in silent), silent
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert all(p.grad is None for p in codec.parameters())
+
+
+def test_reset_streams_forget() -> None:
+    codec = ImageCodec.small(CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4)).eval()
+    objective = StageObjective(tiny_network(), codec)
+    carry = None
+    for step in range(3):
+        carry = objective.loss(batch_of(step, carry))[1]["carry"]
+    carry = objective.loss(batch_of(3, carry, reset=True))[1]["carry"]
+    assert torch.equal(carry.latents[0], carry.truth[0])
+    assert not torch.equal(carry.latents[1], carry.truth[1])
+    assert carry.buffer.frames[0].present.tolist() == [False, True]
+    assert carry.buffer.frames[1].present.tolist() == [False, True]
+
+
+def test_paper_size_starts_as_stable_diffusion(tmp_path: Path) -> None:
+    """A tiny random Stable Diffusion: after loading, the network computes what the plain U-Net computes."""
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        sample_size=8, block_out_channels=(16, 32), layers_per_block=1, cross_attention_dim=24, attention_head_dim=2,
+        norm_num_groups=8, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+    )  # fmt: skip
+    unet.save_pretrained(tmp_path / "unet")
+    AutoencoderKL(block_out_channels=(8, 8), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2,
+                  up_block_types=("UpDecoderBlock2D",) * 2).save_pretrained(tmp_path / "vae")  # fmt: skip
+    network = StageNetwork.from_stable_diffusion(str(tmp_path)).eval()
+    inputs = network.prepare(
+        torch.randn(6, 20, 8, 8), torch.ones(6, 3, 8, 8), torch.randn(6, 3, 8, 8), torch.rand(6, len(LAYOUT_CHANNELS), 32, 32),
+        torch.randn(1, MOTION), torch.zeros(1, 6),
+    )  # fmt: skip
+    torch.nn.init.zeros_(network.motion_embedding[-1].weight)
+    inputs.embedding = torch.zeros_like(inputs.embedding)
+    noisy = torch.randn(6, 4, 8, 8)
+    with torch.no_grad():
+        ours, _ = network(noisy, torch.full((6,), 0.5), inputs)
+        theirs = unet(noisy, 500.0, inputs.tokens).sample
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    codec = ImageCodec.from_pretrained(str(tmp_path), subfolder="vae")
+    generator = StageGenerator(None, steps=1, dtype="float32", image_size=SIZE, network=network, codec=codec)
+    conditions = some_conditions(1, 0)
+    conditions.previous_points = torch.full((1, 1, 6, *generator.latent_size, 3), torch.nan)
+    conditions.layout = torch.zeros(1, 1, 6, *generator.spec.conditions.layout_size, len(LAYOUT_CHANNELS), dtype=torch.uint8)
+    frames, _ = generator.step(generator.start(pictures(1, 0), conditions, (0,)), conditions)
+    assert frames.shape == (1, 1, 6, *SIZE, 3)
+
+
+def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
+    generator = tiny_generator()
+    with pytest.raises(ValueError, match="history: found None"):
+        generator.start(None, some_conditions(1, 0), (0,))
+    with pytest.raises(ValueError, match="dtype: found 'float8'"):
+        StageGenerator(None, dtype="float8")
+    with pytest.raises(ValueError, match="steps: found 0"):
+        tiny_generator(steps=0)
+    with pytest.raises(WeightsError, match="codec weights in"):
+        StageGenerator(tmp_path)
+    conditions = some_conditions(1, 0)
+    conditions.previous_points = None
+    state = generator.start(pictures(1, 0), conditions, (0,))
+    with pytest.raises(ValueError, match="previous_points"):
+        generator.step(state, conditions)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    from drivesim.weights_io import checked_load
+    from safetensors.torch import load_file
+
+    save_weights(tiny_network(), tmp_path / "stage.safetensors", torch.float32)
+    tensors = load_file(tmp_path / "stage.safetensors")
+    network = tiny_network(seed=5)
+    checked_load(network, tensors, "file")
+    assert all(torch.equal(v, tensors[k]) for k, v in network.state_dict().items())
+    with pytest.raises(WeightsError, match="found shape .* accepted"):
+        checked_load(tiny_network(embedding=64), tensors, "file")
+    tensors.pop("trunk.conv_in.bias")
+    with pytest.raises(WeightsError, match="'trunk.conv_in.bias' is missing"):
+        checked_load(network, tensors, "file")
