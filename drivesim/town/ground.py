@@ -77,6 +77,7 @@ def _color_halved(paint: NDArray[np.uint8], half: NDArray[np.uint8]) -> None:
     table = np.zeros((256, 1, 3), np.uint8)
     table[: len(PALETTE), 0] = PALETTE
     for start in range(0, len(paint), STRIP):
-        colors = cv2.cvtColor(cv2.applyColorMap(paint[start : start + STRIP], table), cv2.COLOR_RGB2RGBA)
+        colors = cv2.applyColorMap(paint[start : start + STRIP], table)
         target = half[start // 2 : (start + STRIP) // 2]
-        cv2.resize(colors, target.shape[1::-1], dst=target, interpolation=cv2.INTER_AREA)
+        mean = cv2.resize(colors, target.shape[1::-1], interpolation=cv2.INTER_AREA)
+        cv2.cvtColor(mean, cv2.COLOR_RGB2RGBA, dst=target)
