@@ -1,12 +1,13 @@
 """Boxes as the cameras see them: which face of which track covers each layout pixel, and where that surface was before.
 
-All faces of all cameras are drawn at once: edge functions in homogeneous pixels (so that a box beside the camera needs no
-clipping), then one span per face and row, then the pixels of all spans, farthest box first.
+All faces of all cameras are drawn at once: edge functions in homogeneous pixels (so that a box beside the camera needs
+no clipping), then one span per face and row, then the pixels of all spans, farthest box first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +15,25 @@ from numpy.typing import NDArray
 from drivesim.geometry import UNIT_CORNERS, invert_pose
 from drivesim.scene import CameraRig, Tracks
 
-NEAR = 0.15  # [m], corners nearer than this have no pixel
-BOX_RANGE = 90.0  # [m], boxes beyond are not drawn
-MIN_PIXELS = 0.35  # smaller projections are not drawn [px]
-FAR = 1e6  # [px], a bound that does not bind
+Array = NDArray[np.float32]
 
-# Front, back, left, right, top: corner indices (see geometry.UNIT_CORNERS), counter-clockwise seen from outside, and outward
-# normal (x, y, z) in the box frame.
+NEAR = 0.15  # [m], what is nearer than this has no pixel
+BOX_RANGE = 90.0  # [m], boxes beyond are not drawn
+FAR = np.float32(1e6)  # [px], a bound that does not bind
+
+# Front, back, left, right, top: corner indices (see geometry.UNIT_CORNERS), counter-clockwise seen from outside, and
+# outward normal (x, y, z) in the box frame.
 FACES = np.array([[0, 1, 2, 3], [5, 4, 7, 6], [4, 0, 3, 7], [1, 5, 6, 2], [4, 5, 1, 0]])
 FACE_NORMALS = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1]], np.float64)
 FACE_CODE = np.array([255, 150, 90, 90, 40], np.uint8)
+_LOOPS = FACES[:, [0, 1, 2, 3, 0]].T
+# Corners [8, 4] as sums of the centre and the half axes (front, left, up).
+_CORNER_SUMS = np.concatenate([np.ones((8, 1)), 2.0 * UNIT_CORNERS], axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class BoxCover:
-    """What box every layout pixel shows: `index` [V, h, w] is 0 where there is none, else 1 + place among the F drawn faces."""
+    """What box every layout pixel shows: `index` [V, h, w] is 0 where there is none, else 1 + place among F faces."""
 
     index: NDArray[np.int32]
     view: NDArray[np.int64]  # [F]
@@ -42,59 +47,21 @@ class BoxCover:
 
 def cover_with_boxes(tracks: Tracks, rig: CameraRig, poses: NDArray[np.float64], size: tuple[int, int]) -> BoxCover:
     """Draws the boxes of `tracks` into all cameras, nearest last; `poses` [V, 4, 4] are the ego poses at exposure."""
-    shape = (len(rig.names), *size)
+    index = np.zeros((len(rig.names), *size), np.int32)
     away = np.abs(tracks.position[:, :2] - poses[0, :2, 3])
     near = np.flatnonzero(np.maximum(away[:, 0], away[:, 1]) < BOX_RANGE)
-    corners = _homogeneous_pixels(tracks, near, rig, poses, size)  # [3, 8, V, M]
-    pair = _visible_pairs(corners, size)
-    view, place = np.divmod(pair, max(len(near), 1))
-    which, face = np.nonzero(_facing(tracks, near[place], rig, poses, view))
-    polygons = corners.reshape(3, 8, -1)[:, FACES.T[:, face], pair[which]]  # [3, 4, F]
-    index = np.zeros(shape, np.int32)
-    _draw(polygons, view[which], index)
-    return BoxCover(index, view[which], near[place[which]], face)
-
-
-def _homogeneous_pixels(
-    tracks: Tracks, near: NDArray, rig: CameraRig, poses: NDArray, size: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Corners [3, 8, V, M] as (u d, v d, d) with depth d [m] and pixel (u, v), whole numbers at the middle of pixels."""
-    origin = poses[0, :3, 3]
-    k = rig.resized(size).intrinsics
-    k[:, :2, 2] -= 0.5
-    camera = rig.camera_from_ego @ invert_pose(poses)
-    matrix = k @ camera[:, :3, :3]
-    shift = matrix @ origin + (k @ camera[:, :3, 3:])[..., 0]
-    w, l, h = tracks.size[near].T
-    c, s = np.cos(tracks.yaw[near]), np.sin(tracks.yaw[near])
-    x, y, z = (tracks.position[near] - origin).T
-    front, left, up = UNIT_CORNERS.T[..., None]
-    points = np.stack([front * (l * c) - left * (w * s) + x, front * (l * s) + left * (w * c) + y, up * h + z])
-    pixels = matrix.transpose(1, 0, 2).reshape(-1, 3) @ points.reshape(3, -1)
-    pixels += shift.T.reshape(-1, 1)
-    return pixels.reshape(3, len(k), 8, -1).transpose(0, 2, 1, 3)
-
-
-def _visible_pairs(corners: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.int64]:
-    """Camera and box as view * M + box [K] of all that may touch a picture and are large enough, farthest first."""
-    h, w = size
-    x, y, depth = corners
-    nearest, farthest = depth.min(0), depth.max(0)
-    outside = (farthest < NEAR) | ((x + depth).max(0) < 0) | ((y + depth).max(0) < 0)
-    outside |= ((x - w * depth).min(0) > 0) | ((y - h * depth).min(0) > 0)
-    pair = np.flatnonzero(~outside)
-    return pair[np.argsort(-(nearest + farthest).reshape(-1)[pair], kind="stable")]
-
-
-def _facing(tracks: Tracks, row: NDArray, rig: CameraRig, poses: NDArray, view: NDArray) -> NDArray[np.bool_]:
-    """Faces [K, 5] of tracks `row` [K] whose outer side is turned to cameras `view` [K]."""
-    offset = (camera_centres(rig, poses)[view] - tracks.position[row]).T
-    half_width, half_length, half_height = 0.5 * tracks.size[row].T
-    c, s = np.cos(tracks.yaw[row]), np.sin(tracks.yaw[row])
-    x, y = c * offset[0] + s * offset[1], c * offset[1] - s * offset[0]
-    return np.stack(
-        [x > half_length, -x > half_length, y > half_width, -y > half_width, offset[2] > half_height], axis=-1
-    )
+    if len(near) == 0:
+        return BoxCover(index, near, near, near)
+    axes = _centre_and_axes(tracks, near, poses[0, :3, 3])
+    pixels = _homogeneous_pixels(axes, rig, poses, size)
+    view, place = _visible_pairs(pixels)
+    which, face = np.nonzero(_facing(axes, camera_centres(rig, poses) - poses[0, :3, 3])[view, :, place])
+    corners = _CORNER_SUMS @ _pick(pixels, view, place)  # [3, 8, K]
+    polygons = corners.reshape(3, -1).take((_LOOPS * len(view)).take(face, 1) + which, 1)  # [3, 5, F]
+    view, row = view.take(which), near.take(place.take(which))
+    if len(row):
+        _draw(polygons, view, index)
+    return BoxCover(index, view, row, face)
 
 
 def camera_centres(rig: CameraRig, poses: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,21 +69,80 @@ def camera_centres(rig: CameraRig, poses: NDArray[np.float64]) -> NDArray[np.flo
     return (poses @ rig.extrinsics[:, :, 3:])[:, :3, 0]
 
 
-def _draw(polygons: NDArray[np.float64], view: NDArray[np.int64], index: NDArray[np.int32]) -> None:
-    """Writes 1 + place of homogeneous convex polygons [3, 4, F], later over earlier, into `index` [V, h, w]."""
-    if polygons.shape[-1] == 0:
-        return
+def _centre_and_axes(tracks: Tracks, near: NDArray[np.int64], origin: NDArray[np.float64]) -> Array:
+    """Centres relative to `origin` [3] and half axes (front, left, up) [3, 4, M] of the boxes `near` [M] [m]."""
+    width, length, height = 0.5 * tracks.size.take(near, 0).T
+    yaw = tracks.yaw.take(near)
+    c, s = np.cos(yaw), np.sin(yaw)
+    axes = np.zeros((3, 4, len(near)), np.float32)
+    axes[:, 0] = tracks.position.take(near, 0).T - origin[:, None]
+    axes[0, 1], axes[1, 1] = length * c, length * s
+    axes[0, 2], axes[1, 2] = -width * s, width * c
+    axes[2, 3] = height
+    return axes
+
+
+@lru_cache(maxsize=16)
+def _projection(rig: CameraRig, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Ego points to seven numbers per camera [V, 7, 4]: u d, v d and depth d, then four that are negative beyond the left,
+    upper, right and lower edge of the picture. Whole numbers u, v [px] are the middles of pixels."""
+    k = rig.resized(size).intrinsics
+    x, y, d = np.moveaxis(k @ rig.camera_from_ego[:, :3], 1, 0)
+    x, y = x - 0.5 * d, y - 0.5 * d
+    return np.stack([x, y, d, x + d, y + d, size[1] * d - x, size[0] * d - y], axis=1)
+
+
+def _homogeneous_pixels(axes: Array, rig: CameraRig, poses: NDArray[np.float64], size: tuple[int, int]) -> Array:
+    """The numbers of `_projection` for centres and half axes [3, 4, M] relative to the first pose: [V, 7, 4, M]."""
+    matrix = _projection(rig, size) @ invert_pose(poses)
+    shift = matrix[..., :3] @ poses[0, :3, 3] + matrix[..., 3]
+    pixels = matrix[..., :3].reshape(-1, 3).astype(np.float32) @ axes.reshape(3, -1)
+    pixels = pixels.reshape(*shift.shape, *axes.shape[1:])
+    pixels[:, :, 0] += shift[..., None].astype(np.float32)
+    return pixels
+
+
+def _visible_pairs(pixels: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cameras [K] and boxes [K] with a corner inside every edge of the picture and before the camera, farthest first."""
+    half = np.abs(pixels[:, 2:, 1:])
+    furthest = pixels[:, 2:, 0] + half[:, :, 0] + half[:, :, 1] + half[:, :, 2]  # [V, 5, M]
+    pair = np.flatnonzero(furthest.min(1) > NEAR)
+    pair = pair[np.argsort(-pixels[:, 2, 0].reshape(-1).take(pair), kind="stable")]
+    return np.divmod(pair, pixels.shape[-1])
+
+
+def _facing(axes: Array, centres: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Faces [V, 5, M] whose outer side is turned to the cameras at `centres` [V, 3], for axes [3, 4, M]."""
+    half = axes[:, 1:]
+    reach = (half * half).sum(0)  # [3, M]
+    along = centres.astype(np.float32) @ half.reshape(3, -1)  # [V, 3 M]
+    along = along.reshape(-1, *reach.shape) - (axes[:, :1] * half).sum(0)
+    facing = np.empty((len(centres), len(FACES), reach.shape[-1]), bool)
+    np.greater(along, reach, out=facing[:, 0::2])
+    np.less(along[:, :2], -reach[:2], out=facing[:, 1::2])
+    return facing
+
+
+def _pick(pixels: Array, view: NDArray[np.int64], place: NDArray[np.int64]) -> Array:
+    """(u d, v d, d) of centre and half axes [3, 4, K] of single pairs, from [V, 7, 4, M]."""
+    _, numbers, parts, boxes = pixels.shape
+    offsets = boxes * np.arange(3 * parts)[:, None]
+    return pixels.reshape(-1).take(view * (numbers * parts * boxes) + place + offsets).reshape(3, parts, -1)
+
+
+def _draw(polygons: Array, view: NDArray[np.int64], index: NDArray[np.int32]) -> None:
+    """Writes 1 + place of closed homogeneous convex polygons [3, 5, F], later over earlier, into `index` [V, h, w]."""
     _, h, w = index.shape
     low, high = _extent(polygons, (h, w))
-    slope, intercept = _edge_bounds(polygons)
     rows = np.maximum(high[1] - low[1] + 1, 0)
     face = np.repeat(np.arange(len(view)), rows)
-    y = _count_up(rows) + low[1][face]
-    bound = slope.take(face, -1) * y.astype(np.float32) + intercept.take(face, -1)  # [2, 4, spans]
-    first = np.maximum(np.ceil(bound[0].max(0)), low[0][face]).astype(np.int64)
-    last = np.minimum(np.floor(bound[1].min(0)), high[0][face]).astype(np.int64)
+    y = _count_up(rows) + low[1].take(face)
+    slope, intercept, lower = _edge_bounds(polygons).take(face, -1)  # [4, S] each
+    bound = slope * y.astype(np.float32) + intercept
+    first = np.maximum(np.ceil(np.where(lower > 0, bound, -FAR).max(0)), low[0].take(face)).astype(np.int64)
+    last = np.minimum(np.floor(np.where(lower > 0, FAR, bound).min(0)), high[0].take(face)).astype(np.int64)
     length = np.maximum(last - first + 1, 0)
-    pixel = np.repeat((view[face] * h + y) * w + first, length) + _count_up(length)
+    pixel = np.repeat((view.take(face) * h + y) * w + first, length) + _count_up(length)
     index.reshape(-1)[pixel] = np.repeat(face.astype(np.int32) + 1, length)
 
 
@@ -126,34 +152,34 @@ def _count_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
 
 
-def _extent(polygons: NDArray[np.float64], size: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last (column, row) [2, F] that polygons [3, 4, F] may touch, all of the picture if they pass the camera."""
+def _extent(polygons: Array, size: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last (column, row) [2, F] that polygons [3, 5, F] may touch, all of the picture if they pass the camera."""
     depth = polygons[2]
     uv = polygons[:2] / np.maximum(depth, NEAR)
-    crossing = depth.min(0) < NEAR
-    limit = np.array([[size[1] - 1.0], [size[0] - 1.0]])
-    low, high = uv.min(1), uv.max(1)
-    small = np.maximum(*(high - low)) < MIN_PIXELS
-    low = np.where(crossing, 0.0, np.maximum(np.rint(low), 0.0))
-    high = np.where(crossing, limit, np.minimum(np.rint(high), limit))
-    return low.astype(np.int64), np.where(small, -1.0, high).astype(np.int64)
+    limit = np.array([[size[1] - 1], [size[0] - 1]])
+    low = np.maximum(np.rint(uv.min(1)), 0.0).astype(np.int64)
+    high = np.minimum(np.rint(uv.max(1)), limit).astype(np.int64)
+    crossing = np.flatnonzero(depth.min(0) < NEAR)
+    low[:, crossing], high[:, crossing] = 0, limit
+    return low, high
 
 
-def _edge_bounds(polygons: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The edges of polygons [3, 4, F] as bounds of the column, slope * row + intercept: lower ones, upper ones [2, 4, F].
+def _edge_bounds(polygons: Array) -> Array:
+    """Slope and intercept over rows of the bounds of the column that the edges of polygons [3, 5, F] set, and whether they
+    are lower bounds: [3, 4, F].
 
     The edges lie half a pixel outside along the axis they are steeper against, so that all pixels they pass are drawn.
     """
-    x, y, d = polygons
-    x1, y1, d1 = polygons[:, [1, 2, 3, 0]]
-    a, b, c = y1 * d - d1 * y, d1 * x - x1 * d, x1 * y - y1 * x
-    c += 0.5 * np.maximum(np.abs(a), np.abs(b))
-    a = np.where(np.abs(a) < 1e-9, 1e-9, a)
-    slope, intercept = -b / a, -c / a
-    lower = a > 0
-    slopes = np.stack([np.where(lower, slope, 0.0), np.where(lower, 0.0, slope)])
-    intercepts = np.stack([np.where(lower, intercept, -FAR), np.where(lower, FAR, intercept)])
-    return slopes.astype(np.float32), intercepts.astype(np.float32)
+    x, y, d = polygons[:, :-1]
+    x1, y1, d1 = polygons[:, 1:]
+    a, b, c = y * d1 - d * y1, d1 * x - x1 * d, x1 * y - y1 * x  # inside is -a u + b v + c > 0
+    c += np.float32(0.5) * np.maximum(np.abs(a), np.abs(b))
+    a[a == 0.0] = -1e-9
+    bounds = np.empty((3, *a.shape), np.float32)
+    np.divide(b, a, out=bounds[0])
+    np.divide(c, a, out=bounds[1])
+    np.less(a, 0.0, out=bounds[2])
+    return bounds
 
 
 def surface_points(

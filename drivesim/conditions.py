@@ -192,23 +192,20 @@ def _draw_layout(scene: Scene, cover: BoxCover, poses: NDArray, layout: NDArray[
 def _box_features(scene: Scene, cover: BoxCover, poses: NDArray) -> NDArray[np.void]:
     """Layout channels after the map classes of every drawn face [F]."""
     tracks, row = scene.tracks, cover.row
+    x, y, z = (tracks.position.take(row, 0) - camera_centres(scene.rig, poses).take(cover.view, 0)).T
+    heading = tracks.yaw.take(row) - np.arctan2(y, x)
+    values = np.empty((_BOX_BYTES - _HEADING + _CLASS, len(row)), np.float32)
+    values[0] = 127.5 + 127.5 * np.sin(heading)
+    values[1] = 127.5 + 127.5 * np.cos(heading)
+    values[2] = 255.0 * np.minimum(INVERSE_DEPTH_SCALE / np.sqrt(x * x + y * y + z * z), 1.0)
+    values[3:6] = 255.0 * tracks.color.take(row, 0).T
+    values[6] = 255.0
+    values[3:7, np.isnan(values[3])] = 0.0
+    values[7] = FACE_CODE.take(cover.face)
     table = np.zeros((len(row), _BOX_BYTES), np.uint8)
-    x, y, z = (tracks.position[row] - camera_centres(scene.rig, poses)[cover.view]).T
-    heading = tracks.yaw[row] - np.arctan2(y, x)
-    color = tracks.color[row]
-    known = ~np.isnan(color[:, 0])
-    table[np.arange(len(row)), tracks.class_ids[row]] = 255
-    table[:, _HEADING - _CLASS] = np.rint(127.5 + 127.5 * np.sin(heading))
-    table[:, _HEADING - _CLASS + 1] = np.rint(127.5 + 127.5 * np.cos(heading))
-    table[:, _DEPTH - _CLASS] = _quantised_depth(np.sqrt(x * x + y * y + z * z))
-    table[:, _COLOR - _CLASS : _COLOR - _CLASS + 3] = np.rint(255.0 * np.where(known[:, None], color, 0.0))
-    table[:, _COLOR - _CLASS + 3] = 255 * known
-    table[:, _FACE - _CLASS] = FACE_CODE[cover.face]
+    table[np.arange(len(row)), tracks.class_ids.take(row)] = 255
+    table[:, _HEADING - _CLASS :] = np.rint(values).T
     return table.view(f"V{_BOX_BYTES}")[:, 0]
-
-
-def _quantised_depth(distance: NDArray) -> NDArray[np.uint8]:
-    return np.round(255.0 * np.minimum(INVERSE_DEPTH_SCALE / np.maximum(distance, 1e-3), 1.0)).astype(np.uint8)
 
 
 def _object_pixels(cover: BoxCover) -> NDArray[np.int32]:

@@ -34,7 +34,7 @@ def invert_pose(pose: FloatArray) -> FloatArray:
     rotation = np.swapaxes(pose[..., :3, :3], -1, -2)
     inverse = np.zeros_like(pose)
     inverse[..., :3, :3] = rotation
-    inverse[..., :3, 3] = -np.einsum("...ij,...j->...i", rotation, pose[..., :3, 3])
+    inverse[..., :3, 3:] = -(rotation @ pose[..., :3, 3:])
     inverse[..., 3, 3] = 1.0
     return inverse
 

@@ -28,6 +28,7 @@ SAMPLES = {
 LARGEST_FOOTPRINT = {1: 2.0 * RESOLUTION, 2: 4.0 * RESOLUTION, 4: np.inf}  # [m] of pixels that get this many samples
 GROUND_RANGE = 90.0  # [m], ground beyond is not drawn
 NOWHERE = 1e6  # [m], a place outside every map
+_SHIFT = {1: np.uint64(2), 2: np.uint64(1), 4: np.uint64(0)}  # makes any number of samples count as four
 _WIDEN = np.uint64(0x0303030303030303)
 
 
@@ -39,13 +40,20 @@ class CoveragePyramid:
     origin: NDArray[np.float64]  # (x, y) of the lower corner [m]
 
     def cells_at(self, level: int, points: NDArray[np.float32], pose: NDArray[np.float64]) -> NDArray[np.uint64]:
-        """Cells [R, C] of a level at points [R, C, 2] given in cells of that level in the frame of `pose` [4, 4]; 0 outside."""
-        size = RESOLUTION * 2.0**level
-        # cv2 rounds to the nearest integer and takes that for the middle of a cell.
-        offset = (pose[:2, 3] - self.origin) / size - 0.5
+        """Cells [R, C] of a level, 0 outside, at points [R, C, 2] in the frame of `pose` [4, 4], in units of its cells."""
+        cells = np.empty(points.shape[:2], np.uint64)
+        self.copy_cells(level, points, pose, cells)
+        return cells
+
+    def copy_cells(
+        self, level: int, points: NDArray[np.float32], pose: NDArray[np.float64], out: NDArray[np.uint64]
+    ) -> None:
+        """Writes what `cells_at` returns into `out` [R, C]."""
+        # cv2 rounds to the nearest whole number and takes that for the middle of a cell.
+        offset = (pose[:2, 3] - self.origin) / (RESOLUTION * 2.0**level) - 0.5
         places = cv2.transform(points, np.column_stack([pose[:2, :2], offset]))
         # Floats of 64 bits are the only words of that size that cv2 moves; it does not look into them.
-        return cv2.remap(self.levels[level].view(np.float64), places, None, cv2.INTER_NEAREST).view(np.uint64)
+        cv2.remap(self.levels[level].view(np.float64), places, None, cv2.INTER_NEAREST, dst=out.view(np.float64))
 
 
 _PYRAMIDS: weakref.WeakKeyDictionary[HdMap, CoveragePyramid] = weakref.WeakKeyDictionary()
@@ -74,7 +82,9 @@ def _build_pyramid(hd_map: HdMap) -> CoveragePyramid:
 
 def _full_range(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Sums of four cells (every byte 0..4 * FULL) stretched to 0..255, in place."""
-    words += (words >> np.uint64(6)) & _WIDEN
+    rest = words >> np.uint64(6)
+    rest &= _WIDEN
+    words += rest
     return words
 
 
@@ -132,9 +142,8 @@ class GroundView:
             chosen = np.stack([pattern[view, row] for pattern in patterns[count]], axis=1)  # [R, count, w, 2]
             chosen = np.where(seen[view, row][:, None, :, None], chosen, NOWHERE)
             points.append(chosen.reshape(-1, *chosen.shape[2:]) / (RESOLUTION * 2.0 ** levels[-1][:, None, None]))
-        bounds = np.searchsorted(np.concatenate(levels), np.arange(LEVELS + 1))
-        stacked = np.concatenate(points).astype(np.float32)
-        self._points = [stacked[a:b] for a, b in zip(bounds[:-1], bounds[1:])]  # per level [S, w, 2]
+        self._bounds = np.searchsorted(np.concatenate(levels), np.arange(LEVELS + 1)).tolist()  # of the levels in:
+        self._points = np.concatenate(points).astype(np.float32)  # [S, w, 2]
 
     def ground_inverse_depth(self, scale: float) -> NDArray[np.uint8]:
         """Inverse distance of the ground [V, h, w], `scale` [m] or nearer is 255; 0 where no ground is seen."""
@@ -143,15 +152,15 @@ class GroundView:
 
     def sample(self, pyramid: CoveragePyramid, pose: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
         """Writes coverage (0..255, one byte per class) into words `out` [V, h, w] for an ego pose [4, 4]."""
-        cells = [pyramid.cells_at(level, points, pose) for level, points in enumerate(self._points) if len(points)]
-        if not cells:
-            return
-        samples = np.concatenate(cells)
         words = np.empty((len(self._row), out.shape[-1]), np.uint64)
+        samples = np.empty((self._bounds[-1], words.shape[-1]), np.uint64)
+        for level, (start, end) in enumerate(zip(self._bounds[:-1], self._bounds[1:])):
+            if end > start:
+                pyramid.copy_cells(level, self._points[start:end], pose, samples[start:end])
         begin = 0
         for count, start, end in self._groups:
-            group = samples[begin : begin + count * (end - start)].reshape(-1, count, words.shape[-1])
-            np.multiply(group.sum(1), np.uint64(4 // count), out=words[start:end])
+            group = samples[begin : begin + count * (end - start)].reshape(end - start, count, words.shape[-1])
+            np.left_shift(group.sum(1) if count > 1 else group[:, 0], _SHIFT[count], out=words[start:end])
             begin += count * (end - start)
         out[self._view, self._row] = _full_range(words)
 
