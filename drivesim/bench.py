@@ -28,9 +28,10 @@ class BenchConfig:
 
     steps: int = 240
     warmup: int = 24
-    seed: int = 900_000
+    seed: int = 0
     drift: tuple[int, int] | None = None
     env: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)  # of reset
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def benchmark(generator: str | None, config: BenchConfig) -> BenchResult:
 def measure(generator: str | None, config: BenchConfig) -> BenchResult:
     """Drives along the route and measures; a drive that ends early is followed by another, resets are not timed."""
     env = DriveWorldEnv(**(dict(config.env) | {"generator": generator, "seconds": None, "action": "physical"}))
-    observation, _ = env.reset(seed=config.seed)
+    observation, _ = env.reset(seed=config.seed, options=dict(config.options))
     steps = max(config.steps, config.drift[1] + DRIFT_WINDOW if config.drift else 0)
     timings, walls, memory, tracks, resets = [], [], [], [], 0
     process = psutil.Process()
@@ -90,7 +91,7 @@ def measure(generator: str | None, config: BenchConfig) -> BenchResult:
             tracks.append(info["metrics"]["tracks"])
             memory.append(process.memory_info().rss if config.drift else 0)
         if terminated or truncated:
-            observation, _ = env.reset()
+            observation, _ = env.reset(options=dict(config.options))
             resets += 1
     env.close()
     return BenchResult(

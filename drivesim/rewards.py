@@ -55,8 +55,8 @@ def reward_terms(motion: Motion, events: Events) -> dict[str, float]:
     earned = motion.progress / (REFERENCE_SPEED * motion.duration)
     return {
         "progress": min(max(earned, -1.0), 1.0),
-        "lane_keeping": -min(1.0, abs(motion.lane_offset) / (0.5 * motion.lane_width)),
-        "comfort": -discomfort(motion),
+        "lane_keeping": 0.0 - min(1.0, abs(motion.lane_offset) / (0.5 * motion.lane_width)),
+        "comfort": 0.0 - discomfort(motion),
         "collision": -1.0 if events.collisions else 0.0,
         "off_road": -1.0 if events.off_road else 0.0,
     }

@@ -19,7 +19,12 @@ def main(config: DictConfig) -> None:
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore
     drift = settings["drift"]
     bench = BenchConfig(
-        settings["steps"], settings["warmup"], settings["seed"], tuple(drift) if drift else None, settings["env"]
+        settings["steps"],
+        settings["warmup"],
+        settings["seed"],
+        tuple(drift) if drift else None,
+        settings["env"],
+        settings["options"],
     )
     results = [benchmark(generator, bench) for generator in settings["generators"]]
     print(table(results))
