@@ -9,6 +9,7 @@ COMMANDS = {
     "drive": "let a policy drive; writes a video and a JSON trace",
     "data": "write a nuScenes-format data set of the town",
     "train": "train the image codec or the stage generator",
+    "evaluate-video": "compare generated drives with their ray-cast truth; writes a table and contact sheets",
     "bench": "measure time per stage, steps/s and memory",
 }
 
@@ -24,7 +25,7 @@ def main() -> None:
         sys.exit(f"drivesim: found command {command!r}, accepted {', '.join(COMMANDS)}\n\n{usage()}")
     sys.argv = [f"drivesim {command}", *arguments[1:]]
     try:
-        import_module(f"drivesim.commands.{command}").main()
+        import_module(f"drivesim.commands.{command.replace('-', '_')}").main()
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,17 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from drivesim.codecs.image import to_float, to_uint8
 from drivesim.conditions import build_conditions
-from drivesim.data.clips import EVALUATION_SEEDS, drive
+from drivesim.data.clips import EVALUATION_SEEDS, FPS, drive
 from drivesim.generators.interface import Generator, load_generator
 from drivesim.generators.stage.rollout import StageGenerator
 from drivesim.metrics.pictures import psnr, sharpness
 from drivesim.scene import Scene
-from drivesim.town.raycast import RenderedFrame, Raycaster
+from drivesim.town.raycast import Raycaster, RenderedFrame
 from drivesim.town.rig import nuscenes_rig
 from drivesim.town.semantics import GRASS, OBJECT_OFFSET, ROAD
+from drivesim.vehicle import KinematicBicycle
 from drivesim.world import TownSource
 
 REGIONS = ("all", "ground", "boxes", "rest")
@@ -37,6 +39,7 @@ class EvaluationConfig:
     towns: int = 20
     frames: tuple[int, ...] = (1, 12, 60, 240)
     steps: tuple[int, ...] = (2, 1, 4, 8)
+    trials: int = 100  # of the steering test
     samples_per_pixel: int = 2
     generator_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,14 +67,52 @@ def evaluate(config: EvaluationConfig) -> Path:
     for steps in config.steps:
         generator = load_generator("stage", steps=steps, **config.generator_options)
         name = f"{steps} step" + "s" * (steps > 1)
-        pictures = [stream(generator, d.scenes, d.truth[0].images, config.frames, k) for k, d in enumerate(tqdm(drives, desc=name))]
+        pictures = [
+            stream(generator, d.scenes, d.truth[0].images, config.frames, k)
+            for k, d in enumerate(tqdm(drives, desc=name))
+        ]
         lookup = {id(d): p for d, p in zip(drives, pictures, strict=True)}
         rows[name] = _score(drives, config, lambda d, f, lookup=lookup: lookup[id(d)][f])
         _contact_sheet(out / f"contact_{steps}.png", drives[:6], pictures[:6], config.frames)
         (out / "scores.json").write_text(json.dumps(rows, indent=1) + "\n")
         (out / "table.md").write_text(_table(rows, config.frames))
+    if config.trials:
+        generator = load_generator("stage", steps=config.steps[0], **config.generator_options)
+        hits = steering_test(generator, config)
+        (out / "steering.json").write_text(json.dumps(hits) + "\n")
+        answer = (
+            f"steering: in {sum(hits)} of {len(hits)} trials each picture is closest to the truth of its own action\n"
+        )
+        with (out / "table.md").open("a") as file:
+            file.write("\n" + answer)
     print((out / "table.md").read_text())
     return out
+
+
+def steering_test(generator: Generator, config: EvaluationConfig, ahead: int = 12, angle: float = 0.25) -> list[bool]:
+    """From one saved state, `ahead` steps of steering left, straight and right: whether every picture is closest (PSNR) to
+    the ray-cast truth of its own action. One entry per trial."""
+    rig = nuscenes_rig(generator.spec.image_size)
+    source, vehicle = TownSource(rig=rig), KinematicBicycle()
+    raycaster = Raycaster(rig, config.samples_per_pixel)
+    hits = []
+    for trial in tqdm(range(config.trials), desc="steering", unit="trial"):
+        start = source.reset(trial, {"town": EVALUATION_SEEDS + trial})
+        ego = replace(start.scene.ego, speed=max(start.scene.ego.speed, 6.0))
+        start = replace(start, scene=replace(start.scene, ego=ego))
+        branches = []
+        for steering in (angle, 0.0, -angle):
+            world, scenes = start, [start.scene]
+            for _ in range(ahead):
+                world = source.step(world, vehicle.step(world.scene.ego, 0.0, steering, 1.0 / FPS), 1.0 / FPS)
+                scenes.append(world.scene)
+            branches.append(scenes)
+        first = raycaster.render(start.scene).images
+        drawn = [stream(generator, scenes, first, (ahead,), trial)[ahead] for scenes in branches]
+        truths = [raycaster.render(scenes[-1]).images for scenes in branches]
+        table = np.array([[psnr(picture, truth) for truth in truths] for picture in drawn])
+        hits.append(bool((table.argmax(1) == np.arange(3)).all()))
+    return hits
 
 
 def stream(
@@ -99,8 +140,6 @@ def _record(seed: int, config: EvaluationConfig) -> TruthfulDrive:
 
 
 def _reconstruct(codec: torch.nn.Module, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    from drivesim.codecs.image import to_float, to_uint8
-
     with torch.inference_mode():
         tensor = to_float(torch.from_numpy(pictures)).to(next(codec.parameters()).dtype)
         return to_uint8(codec.decode(codec.encode(tensor))).numpy()
@@ -134,7 +173,9 @@ def _table(rows: Mapping[str, Scores], frames: Sequence[int]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _contact_sheet(path: Path, drives: Sequence[TruthfulDrive], pictures: Sequence[Mapping[int, NDArray]], frames: Sequence[int]) -> None:
+def _contact_sheet(
+    path: Path, drives: Sequence[TruthfulDrive], pictures: Sequence[Mapping[int, NDArray]], frames: Sequence[int]
+) -> None:
     """Six views in a row, truth above generation, one column per measured frame and one pair of rows per drive."""
     rows = []
     for recorded, generated in zip(drives, pictures, strict=True):

@@ -51,7 +51,9 @@ class Trainer:
         self.module = module.to(memory_format=torch.channels_last)
         self.accelerator = Accelerator(mixed_precision=config.precision)
         trained = [p for p in module.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99))
+        optimizer = torch.optim.AdamW(
+            trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
+        )
         self.optimizer = self.accelerator.prepare(optimizer)
         self.average = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
         self.step = 0
@@ -97,7 +99,7 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns scalars to log."""
         batch = self.batches(self.step)
-        batch["carry"] = self.carry
+        batch |= {"carry": self.carry, "progress": self.step / self.config.steps}
         # Noise depends on the step alone: a resumed run draws what the uninterrupted one would have drawn.
         torch.manual_seed((self.config.seed << 32) + self.step)
         for group in self.optimizer.param_groups:
@@ -107,7 +109,9 @@ class Trainer:
             loss, logs = self.module.loss(batch)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise FloatingPointError(f"loss at step {self.step}: found {value}; the last checkpoint is {self.checkpoint}")
+            raise FloatingPointError(
+                f"loss at step {self.step}: found {value}; the last checkpoint is {self.checkpoint}"
+            )
         self.accelerator.backward(loss)
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = self.accelerator.clip_grad_norm_(trained, self.config.gradient_clip)
@@ -130,7 +134,9 @@ class Trainer:
 
     def _update_average(self) -> None:
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        names, values = zip(*((n, p.detach()) for n, p in self.module.named_parameters() if n in self.average), strict=True)
+        names, values = zip(
+            *((n, p.detach()) for n, p in self.module.named_parameters() if n in self.average), strict=True
+        )
         torch._foreach_lerp_([self.average[name] for name in names], list(values), 1.0 - decay)
 
     def averaged(self) -> dict[str, Tensor]:
@@ -156,7 +162,9 @@ class Trainer:
         for name, value in state["trained"].items():
             if name not in own or own[name].shape != value.shape:
                 found = None if name not in own else tuple(own[name].shape)
-                raise ValueError(f"{self.checkpoint}: tensor {name!r} has shape {tuple(value.shape)}, the network's is {found}")
+                raise ValueError(
+                    f"{self.checkpoint}: tensor {name!r} has shape {tuple(value.shape)}, the network's is {found}"
+                )
         with torch.no_grad():
             for name, value in state["trained"].items():
                 own[name].copy_(value)

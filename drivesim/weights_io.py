@@ -21,7 +21,9 @@ def checked_load(module: nn.Module, tensors: Mapping[str, Tensor], source: Path 
         if name not in tensors:
             raise WeightsError(f"{source}: tensor {name!r} is missing, accepted shape {tuple(expected[name].shape)}")
         if name not in expected:
-            raise WeightsError(f"{source}: found unknown tensor {name!r}, accepted {len(expected)} tensors of {type(module).__name__}")
+            raise WeightsError(
+                f"{source}: found unknown tensor {name!r}, accepted {len(expected)} tensors of {type(module).__name__}"
+            )
         if tensors[name].shape != expected[name].shape:
             found, accepted = tuple(tensors[name].shape), tuple(expected[name].shape)
             raise WeightsError(f"{source}: tensor {name!r}: found shape {found}, accepted {accepted}")
@@ -30,7 +32,9 @@ def checked_load(module: nn.Module, tensors: Mapping[str, Tensor], source: Path 
 
 def save_weights(module: nn.Module, path: Path, dtype: torch.dtype = torch.bfloat16) -> None:
     """Writes a module's floating tensors as `dtype`; to a temporary name first, then renamed."""
-    tensors = {k: (v.to(dtype) if v.is_floating_point() else v).contiguous().clone() for k, v in module.state_dict().items()}
+    tensors = {
+        k: (v.to(dtype) if v.is_floating_point() else v).contiguous().clone() for k, v in module.state_dict().items()
+    }
     temporary = path.with_suffix(path.suffix + ".tmp")
     save_file(tensors, temporary)
     temporary.replace(path)

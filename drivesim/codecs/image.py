@@ -34,7 +34,9 @@ class ImageCodec(nn.Module):
     noise and data needs both on one scale.
     """
 
-    def __init__(self, autoencoder: AutoencoderTiny | AutoencoderKL, factor: int, channels: int, patch: int = 1) -> None:
+    def __init__(
+        self, autoencoder: AutoencoderTiny | AutoencoderKL, factor: int, channels: int, patch: int = 1
+    ) -> None:
         super().__init__()
         self.autoencoder = autoencoder
         self.factor = factor
@@ -63,7 +65,9 @@ class ImageCodec(nn.Module):
         if kind not in kinds:
             raise ValueError(f"codec kind: found {kind!r}, accepted {sorted(kinds)}")
         autoencoder = kinds[kind].from_pretrained(source, **options)
-        blocks = autoencoder.config.block_out_channels if kind == "kl" else autoencoder.config.encoder_block_out_channels
+        blocks = (
+            autoencoder.config.block_out_channels if kind == "kl" else autoencoder.config.encoder_block_out_channels
+        )
         codec = cls(autoencoder, 2 ** (len(blocks) - 1), autoencoder.config.latent_channels)
         scale = float(autoencoder.config.scaling_factor or 1.0)
         codec.latent_std.fill_(1.0 / scale)
@@ -98,7 +102,10 @@ class ImageCodec(nn.Module):
         error = (decoded - pictures).square().mean()
         gradient = sum((decoded.diff(dim=d) - pictures.diff(dim=d)).square().mean() for d in (-1, -2))
         loss = error + 0.25 * gradient + 1e-5 * latents.square().mean()
-        return loss, {"psnr": -10.0 * torch.log10(error.detach() / 4.0), "latent_rms": latents.detach().square().mean().sqrt()}
+        return loss, {
+            "psnr": -10.0 * torch.log10(error.detach() / 4.0),
+            "latent_rms": latents.detach().square().mean().sqrt(),
+        }
 
     @torch.no_grad()
     def measure_statistics(self, pictures: Tensor) -> None:
@@ -125,7 +132,9 @@ def load_codec(folder: str | Path) -> ImageCodec:
         raw = json.loads((folder / "codec.json").read_text())
         tensors = load_file(folder / "codec.safetensors")
     except (OSError, ValueError) as error:
-        raise WeightsError(f"codec weights in {folder}: {error}; accepted a folder with codec.json and codec.safetensors") from error
+        raise WeightsError(
+            f"codec weights in {folder}: {error}; accepted a folder with codec.json and codec.safetensors"
+        ) from error
     codec = ImageCodec.small(CodecConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}))
     checked_load(codec, tensors, folder / "codec.safetensors")
     return codec

@@ -48,7 +48,9 @@ def record_clips(config: RecordConfig) -> list[Path]:
     Raises ValueError for seeds that are reserved for evaluation.
     """
     if config.first_seed + config.clips > EVALUATION_SEEDS:
-        raise ValueError(f"first_seed + clips: found {config.first_seed + config.clips}, accepted at most {EVALUATION_SEEDS}")
+        raise ValueError(
+            f"first_seed + clips: found {config.first_seed + config.clips}, accepted at most {EVALUATION_SEEDS}"
+        )
     rig = nuscenes_rig(tuple(config.image_size))
     raycaster = Raycaster(rig, config.samples_per_pixel)
     h, w = config.image_size[0] // 4, config.image_size[1] // 4

@@ -47,7 +47,9 @@ class CrossViewAttention(nn.Module):
         tokens = tokens + sinusoidal_grid(h, w, c, x.device, tokens.dtype)
         q, k, v = self.to_qkv(tokens).chunk(3, dim=-1)
         k, v = self._with_neighbours(k, views, self.side), self._with_neighbours(v, views, None)
-        out = scaled_dot_product_attention(split_heads(q, self.heads), split_heads(k, self.heads), split_heads(v, self.heads))
+        out = scaled_dot_product_attention(
+            split_heads(q, self.heads), split_heads(k, self.heads), split_heads(v, self.heads)
+        )
         out = self.to_out(merge_heads(out))
         return x + out.transpose(1, 2).reshape(n, c, h, w)
 

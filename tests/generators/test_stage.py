@@ -106,7 +106,9 @@ def test_empty_buffer_equals_no_memory() -> None:
         forgotten = StreamingBuffer().push(store(network, features)).without(torch.tensor([True]))
         empty, _ = network(noise, sigma, inputs, *forgotten.read(0))
         removed = tiny_network()
-        removed.transfer = torch.nn.ModuleList(type("None_", (torch.nn.Module,), {"forward": lambda s, x, *_: x})() for _ in removed.transfer)
+        removed.transfer = torch.nn.ModuleList(
+            type("None_", (torch.nn.Module,), {"forward": lambda s, x, *_: x})() for _ in removed.transfer
+        )
         without, _ = removed(noise, sigma, inputs)
     assert torch.equal(plain, empty)
     assert torch.equal(plain, without)
@@ -140,7 +142,10 @@ def test_commit_is_only_a_matter_of_when() -> None:
     generator = tiny_generator()
     _, state = roll(generator, 2)
     frames, pending = generator.step(state, some_conditions(1, 9))
-    assert torch.equal(generator.step(pending, some_conditions(1, 10))[0], generator.step(generator.commit(pending), some_conditions(1, 10))[0])
+    assert torch.equal(
+        generator.step(pending, some_conditions(1, 10))[0],
+        generator.step(generator.commit(pending), some_conditions(1, 10))[0],
+    )
 
 
 def test_worlds_in_a_batch_do_not_see_each_other() -> None:
@@ -190,12 +195,19 @@ def test_size_weights_match_their_formula() -> None:
 
 def batch_of(step: int, carry: object, reset: bool = False) -> dict[str, object]:
     conditions = some_conditions(2, step)
-    return {"frames": pictures(2, step)[:, 0], "conditions": conditions, "reset": torch.tensor([reset, False]), "carry": carry}
+    return {
+        "frames": pictures(2, step)[:, 0],
+        "conditions": conditions,
+        "reset": torch.tensor([reset, False]),
+        "carry": carry,
+    }
 
 
 def test_loss_falls_and_reaches_every_weight() -> None:
     network = tiny_network()
-    codec = ImageCodec.small(CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4)).eval()
+    codec = ImageCodec.small(
+        CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4)
+    ).eval()
     objective = StageObjective(network, codec, ObjectiveConfig(teacher_forcing=0.5))
     optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
     carry, losses = None, []
@@ -215,7 +227,9 @@ def test_loss_falls_and_reaches_every_weight() -> None:
 
 
 def test_reset_streams_forget() -> None:
-    codec = ImageCodec.small(CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4)).eval()
+    codec = ImageCodec.small(
+        CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4)
+    ).eval()
     objective = StageObjective(tiny_network(), codec)
     carry = None
     for step in range(3):
@@ -254,7 +268,9 @@ def test_paper_size_starts_as_stable_diffusion(tmp_path: Path) -> None:
     generator = StageGenerator(None, steps=1, dtype="float32", image_size=SIZE, network=network, codec=codec)
     conditions = some_conditions(1, 0)
     conditions.previous_points = torch.full((1, 1, 6, *generator.latent_size, 3), torch.nan)
-    conditions.layout = torch.zeros(1, 1, 6, *generator.spec.conditions.layout_size, len(LAYOUT_CHANNELS), dtype=torch.uint8)
+    conditions.layout = torch.zeros(
+        1, 1, 6, *generator.spec.conditions.layout_size, len(LAYOUT_CHANNELS), dtype=torch.uint8
+    )
     frames, _ = generator.step(generator.start(pictures(1, 0), conditions, (0,)), conditions)
     assert frames.shape == (1, 1, 6, *SIZE, 3)
 

@@ -33,7 +33,9 @@ class NetworkConfig:
     references: int = 5  # latent pictures beside the noisy one: previous, warps of it, anchor
     reference_masks: int = 3
     token_width: int = 160
-    exchange: tuple[int, ...] = (0,)  # where views and frames are exchanged: 0 after the middle block, k after up block k
+    exchange: tuple[int, ...] = (
+        0,
+    )  # where views and frames are exchanged: 0 after the middle block, k after up block k
     offsets: int = 3  # frames of the buffer that are read
     dropout: float = 0.0
 
@@ -45,7 +47,9 @@ class LayoutEncoder(nn.Module):
         super().__init__()
         self.stride = stride
         self.layers = nn.Sequential(
-            nn.Conv2d(len(LAYOUT_CHANNELS) * stride**2, features, 1), nn.SiLU(), nn.Conv2d(features, features, 3, padding=1)
+            nn.Conv2d(len(LAYOUT_CHANNELS) * stride**2, features, 1),
+            nn.SiLU(),
+            nn.Conv2d(features, features, 3, padding=1),
         )
 
     def forward(self, layout: Tensor) -> Tensor:
@@ -73,7 +77,9 @@ class StageNetwork(nn.Module):
         self._widen_input(trained=trunk is not None)
         self.layout_encoder = LayoutEncoder(config.layout_features, config.layout_stride)
         embedding = self.trunk.time_embedding.linear_2.out_features
-        self.motion_embedding = nn.Sequential(nn.Linear(MOTION + TAGS, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.motion_embedding = nn.Sequential(
+            nn.Linear(MOTION + TAGS, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
+        )
         self.view_embedding = nn.Embedding(config.views, embedding)
         self.to_token = nn.Linear(embedding, self.trunk.config.cross_attention_dim)
         widths = (width[-1], *(block.resnets[-1].out_channels for block in self.trunk.up_blocks))
@@ -115,7 +121,9 @@ class StageNetwork(nn.Module):
         )  # fmt: skip
         return cls(config, trunk)
 
-    def prepare(self, references: Tensor, masks: Tensor, rays: Tensor, layout: Tensor, motion: Tensor, tags: Tensor) -> NetworkInputs:
+    def prepare(
+        self, references: Tensor, masks: Tensor, rays: Tensor, layout: Tensor, motion: Tensor, tags: Tensor
+    ) -> NetworkInputs:
         """Inputs of a frame: references [N, R * C, h, w], masks [N, M, h, w], rays [N, 3, h, w], layout [N, L, H, W] in
         [0, 1], motion [B, MOTION], tags [B, TAGS]."""
         views = self.config.views
@@ -126,7 +134,11 @@ class StageNetwork(nn.Module):
         return NetworkInputs(context, embedding, self.to_token(embedding)[:, None])
 
     def forward(
-        self, noisy: Tensor, sigma: Tensor, inputs: NetworkInputs, memory: list[Tensor] | None = None,
+        self,
+        noisy: Tensor,
+        sigma: Tensor,
+        inputs: NetworkInputs,
+        memory: list[Tensor] | None = None,
         present: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """Clean latents [N, C, h, w] from noisy ones at noise level sigma [N], and the features that HTFT stores.
@@ -135,7 +147,9 @@ class StageNetwork(nn.Module):
         which of them exist.
         """  # fmt: skip
         trunk = self.trunk
-        x = torch.cat([pixel_unshuffle(noisy, self.config.patch), inputs.context], dim=1).contiguous(memory_format=torch.channels_last)
+        x = torch.cat([pixel_unshuffle(noisy, self.config.patch), inputs.context], dim=1).contiguous(
+            memory_format=torch.channels_last
+        )
         time = trunk.time_proj(1000.0 * sigma).to(inputs.embedding.dtype)
         emb = trunk.time_embedding(time) + inputs.embedding
         x = trunk.conv_in(x)

@@ -23,7 +23,9 @@ from drivesim.generators.stage.rollout import network_inputs
 class ObjectiveConfig:
     """How the streams are trained."""
 
-    teacher_forcing: float = 0.2  # share of frames that continue from the true previous frame
+    teacher_forcing: float = 0.15  # share of frames that continue from the true previous frame, at the end
+    teacher_forcing_first: float = 0.9  # that share at the beginning, when own pictures are still noise
+    settled: float = 0.2  # share of the run after which it has come down
     degrade: float = 0.3  # share of these whose previous frame is noised and low-passed
     noise: float = 0.25  # largest standard deviation of that noise
     drop_color: float = 0.1  # share of frames whose boxes lose their colours
@@ -61,7 +63,7 @@ class StageObjective(nn.Module):
         """Weighted squared error of the clean latents at pure noise and at one random lower noise level.
 
         `batch`: `frames` uint8 [B, V, H, W, 3], `conditions` (T = 1), `reset` bool [B] where a new stream begins, and
-        `carry`, the `StreamCarry` of the step before (None at the very start). The logs hold the next `carry`.
+        `carry`, the `StreamCarry` of the step before (None at the very start), and `progress` of the run. The logs hold the next `carry`.
         The stream goes on from what its own sampler draws without gradient, so it meets at training time what it will meet
         at run time (STAGE, stage 3); a share of frames goes on from the truth, degraded at times.
         """
@@ -70,7 +72,7 @@ class StageObjective(nn.Module):
             truth = self._encode(frames)
         carry = self._begin(batch["carry"], truth, reset)
         self._drop_colors(conditions)
-        previous = self._previous(carry)
+        previous = self._previous(carry, batch.get("progress", 1.0))
         inputs = network_inputs(self.network, previous, carry.anchor, conditions)
         going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
         weight = going_on * size_weights(conditions.object_pixels[:, 0], truth.shape[-2:], self.config)
@@ -88,7 +90,9 @@ class StageObjective(nn.Module):
         fine = _weighted_error(refined, target, weight)
 
         with torch.no_grad():
-            carry = self._advance(carry, truth, reset, noise, clean.detach(), [f.detach() for f in features], inputs, memory)
+            carry = self._advance(
+                carry, truth, reset, noise, clean.detach(), [f.detach() for f in features], inputs, memory
+            )
         logs = {"coarse": coarse.detach(), "fine": fine.detach(), "carry": carry}
         return coarse + fine, logs
 
@@ -109,7 +113,13 @@ class StageObjective(nn.Module):
         chosen = (torch.where(fresh, truth, old) for old in (carry.latents, carry.truth, carry.anchor))
         return StreamCarry(*chosen, carry.buffer.without(reset))
 
-    def _previous(self, carry: StreamCarry) -> Tensor:
+    def teacher_forcing(self, progress: float) -> float:
+        """Share of teacher-forced frames after `progress` (0..1) of the run."""
+        c = self.config
+        done = min(1.0, progress / max(c.settled, 1e-6))
+        return c.teacher_forcing_first + done * (c.teacher_forcing - c.teacher_forcing_first)
+
+    def _previous(self, carry: StreamCarry, progress: float) -> Tensor:
         """Previous frames [B, V, C, h, w] to continue from: own ones, or true ones with occasional degradation."""
         worlds = len(carry.latents)
         config = self.config
@@ -118,7 +128,7 @@ class StageObjective(nn.Module):
         keep = torch.where(degraded, 0.3 + 0.7 * torch.rand(worlds), 2.0)
         level = torch.where(degraded, config.noise * torch.rand(worlds), 0.0)[:, None, None, None, None]
         true = dct_filter(true, keep) + level * torch.randn_like(true)
-        forced = torch.rand(worlds) < config.teacher_forcing
+        forced = torch.rand(worlds) < self.teacher_forcing(progress)
         return torch.where(forced[:, None, None, None, None], true, carry.latents)
 
     def _drop_colors(self, conditions: Conditions) -> None:
@@ -142,21 +152,32 @@ class StageObjective(nn.Module):
         return torch.where(torch.rand(worlds) < 0.5, fixed, 0.02 + 0.96 * torch.rand(worlds))
 
     def _advance(
-        self, carry: StreamCarry, truth: Tensor, reset: Tensor, noise: Tensor, clean: Tensor, features: list[Tensor],
-        inputs: Any, memory: StreamingBuffer,
+        self,
+        carry: StreamCarry,
+        truth: Tensor,
+        reset: Tensor,
+        noise: Tensor,
+        clean: Tensor,
+        features: list[Tensor],
+        inputs: Any,
+        memory: StreamingBuffer,
     ) -> StreamCarry:
         """Finishes the sampler that pure noise began and moves every stream on by its frame; new streams keep the truth."""  # fmt: skip
         sigmas = noise_levels(self.config.steps)
         kept, noisy = [features], noise
         for step in range(1, self.config.steps):
             noisy = euler_step(noisy, clean, sigmas[step - 1], sigmas[step])
-            clean, stored = self.network(noisy, torch.full((len(noisy),), sigmas[step]), inputs, *self._recall(memory, step))
+            clean, stored = self.network(
+                noisy, torch.full((len(noisy),), sigmas[step]), inputs, *self._recall(memory, step)
+            )
             kept.append(stored)
         views = self.network.config.views
         latents = torch.where(reset[:, None, None, None, None], truth, clean.float().unflatten(0, (-1, views)))
         buffer = carry.buffer
         if self.config.memory:
-            layers = [torch.stack([f.unflatten(0, (-1, views)) for f in layer], dim=1) for layer in zip(*kept, strict=True)]
+            layers = [
+                torch.stack([f.unflatten(0, (-1, views)) for f in layer], dim=1) for layer in zip(*kept, strict=True)
+            ]
             buffer = buffer.push(StoredFrame(tuple(layers), ~reset))
         return StreamCarry(latents, truth, carry.anchor, buffer)
 

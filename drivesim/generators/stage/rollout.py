@@ -84,7 +84,9 @@ class StageGenerator(nn.Module):
         state = self.commit(state)
         inputs = network_inputs(self.network, state.latents, state.anchor, conditions)
         noisy = self._noise(state)
-        clean, stored = denoise(self.network, noisy, inputs, self.sigmas, state.buffer if self.memory else StreamingBuffer())
+        clean, stored = denoise(
+            self.network, noisy, inputs, self.sigmas, state.buffer if self.memory else StreamingBuffer()
+        )
         denoised = perf_counter()
         latents = clean.unflatten(0, (-1, len(self.spec.cameras)))
         frames = to_uint8(self.codec.decode(clean)).unflatten(0, (-1, 1, len(self.spec.cameras)))
@@ -112,7 +114,10 @@ class StageGenerator(nn.Module):
     def _noise(self, state: StageState) -> Tensor:
         """Noise [B * V, C, h, w] that depends on each world's seed and frame number alone."""
         shape = state.latents.shape[1:]
-        draws = [torch.randn(shape, generator=torch.Generator().manual_seed((seed << 24) + state.frame)) for seed in state.seeds]
+        draws = [
+            torch.randn(shape, generator=torch.Generator().manual_seed((seed << 24) + state.frame))
+            for seed in state.seeds
+        ]
         return torch.cat(draws).to(self.dtype)
 
 
@@ -122,7 +127,9 @@ def network_inputs(network: StageNetwork, latents: Tensor, anchor: Tensor, condi
     rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, latents.shape[-2:])
     if conditions.previous_points is None:
         raise ValueError("conditions.previous_points: found None, accepted conditions built with the part 'warp'")
-    points = surface_hypotheses(rays, conditions.extrinsics, conditions.motion[:, 0], conditions.previous_points[:, 0], WARP_DISTANCES)
+    points = surface_hypotheses(
+        rays, conditions.extrinsics, conditions.motion[:, 0], conditions.previous_points[:, 0], WARP_DISTANCES
+    )
     camera, uv, seen = project_to_ring(points, conditions.intrinsics, conditions.extrinsics)
     warped = sample_ring(latents.float(), camera, uv).to(dtype)  # [B, K, V, C, h, w]
     references = torch.cat([latents, *warped.unbind(1), anchor], dim=2).flatten(0, 1)
@@ -171,7 +178,9 @@ def load_network(folder: Path) -> StageNetwork:
         raw = json.loads((folder / "stage.json").read_text())
         tensors = load_file(folder / "stage.safetensors")
     except (OSError, ValueError) as error:
-        raise WeightsError(f"stage weights in {folder}: {error}; accepted a folder with stage.json and stage.safetensors") from error
+        raise WeightsError(
+            f"stage weights in {folder}: {error}; accepted a folder with stage.json and stage.safetensors"
+        ) from error
     network = StageNetwork(NetworkConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}))
     checked_load(network, tensors, folder / "stage.safetensors")
     return network
