@@ -70,13 +70,13 @@ def _draw(hd_map: HdMap) -> MapRaster:
             continue
         layer[:] = 0
         for part in parts:
-            _draw_part(layer, part, origin, 1 << index, name in LINE_CLASSES)
+            _draw_part(layer, part, origin, (1 << index,), name in LINE_CLASSES)
         bits |= layer
     return MapRaster(bits, origin, RESOLUTION)
 
 
 def _draw_part(
-    layer: NDArray[np.uint8], part: shapely.Geometry, origin: NDArray[np.float64], bit: int, line: bool
+    layer: NDArray[np.uint8], part: shapely.Geometry, origin: NDArray[np.float64], bit: tuple[int], line: bool
 ) -> None:
     if part.is_empty:
         return

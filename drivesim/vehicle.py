@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from drivesim.scene import EgoState, VehicleShape
 
 _STANDING = 1e-6  # [m] of travel below which the pose says nothing about the steering
+_UNCLEAR = 1e-3  # [m] to a waypoint below which it says nothing about the steering
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class VehicleLimits:
 
 @dataclass(frozen=True)
 class KinematicBicycle:
-    """Rear axle on a circular arc: curvature tan(steering) / wheelbase, speed linear in time (Rajamani 2012, section 2.2).
+    """Rear axle on an arc of curvature tan(steering) / wheelbase (Rajamani 2012, section 2.2), speed linear in time.
 
     Over one step acceleration and steering are constant, so pose and speed are integrated in closed form.
     """
@@ -36,8 +37,10 @@ class KinematicBicycle:
     limits: VehicleLimits = VehicleLimits()
 
     def step(self, ego: EgoState, acceleration: float, steering: float, dt: float) -> EgoState:
-        """The ego after `dt` [s] of acceleration [m/s^2] and front wheel angle [rad]; roll, pitch and z are dropped to those
-        of flat ground at the ego's z. Raises ValueError on a command that is not finite."""
+        """The ego after `dt` [s] of acceleration [m/s^2] and front wheel angle [rad], each cut to the limits.
+
+        The new pose is level, at the z of the old one. Raises ValueError on a command that is not finite.
+        """
         if not (math.isfinite(acceleration) and math.isfinite(steering)):
             raise ValueError(f"action: found acceleration {acceleration}, steering {steering}, accepted finite numbers")
         limits = self.limits
@@ -73,8 +76,8 @@ class KinematicBicycle:
     def inverse(self, before: EgoState, after: EgoState, dt: float) -> tuple[float, float]:
         """Acceleration [m/s^2] and front wheel angle [rad] that `step` needs from `before` to `after`.
 
-        Exact for what `step` made; the speeds give the acceleration and the poses the steering. Where the vehicle stood, the
-        poses say nothing and `after.steering` is returned.
+        Exact for what `step` made; the speeds give the acceleration and the poses the steering. Where the vehicle
+        stood, the poses say nothing and `after.steering` is returned.
         """
         turn = _wrap(after.yaw - before.yaw)
         dx, dy = float(after.pose[0, 3] - before.pose[0, 3]), float(after.pose[1, 3] - before.pose[1, 3])
@@ -90,32 +93,28 @@ class KinematicBicycle:
     def track(self, ego: EgoState, waypoints: NDArray[np.floating], duration: float) -> tuple[float, float]:
         """Acceleration [m/s^2] and front wheel angle [rad] whose constant use comes closest to waypoints.
 
-        `waypoints` [K, 3] are x, y [m] and yaw [rad] in the ego frame, at equal time steps that end after `duration` [s].
-        Least squares on travelled distance and on curvature; exact for waypoints on an arc that `step` can drive.
+        `waypoints` [K, 3] are x, y [m] and yaw [rad] in the ego frame, at equal time steps that end after `duration`
+        [s]. Least squares on travelled distance and on curvature; exact for waypoints on an arc that `step` can drive.
         Raises ValueError on another shape or numbers that are not finite.
         """
         points = np.asarray(waypoints, np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0 or not np.isfinite(points).all():
             raise ValueError(f"waypoints: found shape {points.shape}, accepted finite numbers of shape (K, 3), K >= 1")
-        travel_time = travel_weight = bend = weight = 0.0
-        previous = 0.0
+        distance = distance_weight = bend = bend_weight = 0.0
         for k, (x, y, yaw) in enumerate(points.tolist(), 1):
-            time = duration * k / len(points)
-            chord = math.hypot(x, y)
-            travel = math.copysign(chord / max(_sinc(0.5 * _wrap(yaw)), 0.5), x)
-            half_square = 0.5 * time * time
-            travel_time += half_square * (travel - ego.speed * time)
-            travel_weight += half_square * half_square
-            if chord > 1e-3:
-                # An arc tangent to the x axis through (x, y) has curvature 2 y / chord^2, and turns by yaw over its length.
-                bend += chord * chord * (y / (chord * chord) + 0.5 * _wrap(yaw) / travel)
-                weight += chord * chord
-            previous = travel
-        acceleration = travel_time / travel_weight
-        curvature = (
-            bend / weight if weight > 0.0 and abs(previous) > 1e-3 else math.tan(ego.steering) / self.shape.wheelbase
-        )
-        return acceleration, math.atan(self.shape.wheelbase * curvature)
+            time, chord, turn = duration * k / len(points), math.hypot(x, y), _wrap(yaw)
+            travel = math.copysign(chord / max(_sinc(0.5 * turn), 0.5), x)
+            gain = 0.5 * time * time
+            distance += gain * (travel - ego.speed * time)
+            distance_weight += gain * gain
+            if chord > _UNCLEAR:
+                # An arc through (x, y), tangent to the x axis, has curvature 2 y / chord^2; it turns by yaw on its way.
+                bend += chord * chord * 0.5 * (2.0 * y / (chord * chord) + turn / travel)
+                bend_weight += chord * chord
+        acceleration = distance / distance_weight
+        if bend_weight == 0.0:
+            return acceleration, ego.steering
+        return acceleration, math.atan(self.shape.wheelbase * bend / bend_weight)
 
 
 def _along_arc(pose: NDArray[np.float64], travel: float, curvature: float) -> NDArray[np.float64]:
@@ -138,24 +137,3 @@ def _sinc(angle: float) -> float:
 def _wrap(angle: float) -> float:
     """Angle [rad] in [-pi, pi)."""
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
-
-
-_DEFAULT = KinematicBicycle()
-
-
-def step(ego: EgoState, acceleration: float, steering: float, dt: float) -> EgoState:
-    """`KinematicBicycle.step` of the default vehicle."""
-    return _DEFAULT.step(ego, acceleration, steering, dt)
-
-
-def inverse(before: EgoState, after: EgoState, dt: float) -> tuple[float, float]:
-    """`KinematicBicycle.inverse` of the default vehicle."""
-    return _DEFAULT.inverse(before, after, dt)
-
-
-def track(ego: EgoState, waypoints: NDArray[np.floating], duration: float) -> tuple[float, float]:
-    """`KinematicBicycle.track` of the default vehicle."""
-    return _DEFAULT.track(ego, waypoints, duration)
-
-
-Vehicle = KinematicBicycle

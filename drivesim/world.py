@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from drivesim.route import Route, ego_intent, follow, start_route
 from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, Scene, Tags, Tracks, VehicleShape
 from drivesim.town.hashing import mix
+from drivesim.town.network import SPACING
 from drivesim.town.rig import nuscenes_rig
 from drivesim.town.town import Town, TownWindow
 from drivesim.traffic import Demand, LaneTables, ReactiveTraffic, TrafficState, empty_state, lane_tables, tracks_of
@@ -24,11 +26,60 @@ _VIEW = 100.0  # [m] around the ego within which standing objects are in the sce
 _VIEW_SLACK = 12.0  # [m] that the ego drives before they are looked up again
 _WARM_UP = 5.0  # [s]
 _CLEAR_AROUND = 16.0  # [m] around the ego without other vehicles at the start
+_START_SPEED = 0.6  # of the speed limit
 _DT = 1.0 / 12.0
+_SEED_BITS = 0x7FFFFFFF
+
+
+class RouteLike(Protocol):
+    """The way that the ego is meant to go."""
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """[R, 3] x, y [m], heading [rad], from behind the ego to far ahead."""
+        ...
+
+
+class World(Protocol):
+    """One instant of a drive. A value: nothing in it is ever written to."""
+
+    @property
+    def scene(self) -> Scene:
+        """What is where."""
+        ...
+
+    @property
+    def route(self) -> RouteLike:
+        """Where the ego is meant to go."""
+        ...
+
+    @property
+    def step_index(self) -> int:
+        """Steps since the reset."""
+        ...
+
+
+AnyWorld = TypeVar("AnyWorld", bound=World)
+
+
+class WorldSource(Protocol[AnyWorld]):
+    """Makes worlds and moves them on. It keeps settings and caches only; all state is in the worlds."""
+
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> AnyWorld:
+        """A world at the start of a drive; ValueError for options that it does not accept."""
+        ...
+
+    def step(self, world: AnyWorld, ego: EgoState, dt: float) -> AnyWorld:
+        """The world `dt` [s] later, the ego being where it was driven to."""
+        ...
+
+    def history_frames(self, world: AnyWorld) -> NDArray[np.uint8] | None:
+        """Recorded pictures [1, V, H, W, 3] of the first instant, None if there are none."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class TownWorld:
     """One instant of a drive through a town. Nothing in it is ever written to, so copies may share everything."""
 
     scene: Scene
@@ -36,34 +87,13 @@ class World:
     traffic: TrafficState
     window: TownWindow
     standing: Tracks  # parked vehicles and other standing objects near `standing_at`
-    standing_at: NDArray[np.float64]  # [2]
+    standing_at: tuple[float, float]  # [m]
     town: int  # seed
     seed: int
     step_index: int = 0
 
-    @property
-    def time(self) -> float:
-        """[s]"""
-        return self.scene.timestamp
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> World:
+    def __deepcopy__(self, memo: dict[int, Any]) -> TownWorld:
         return self
-
-
-class WorldSource(Protocol):
-    """Makes worlds and moves them on. A world has at least `scene`, `route` with `points` [R, 3], and `step_index`."""
-
-    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> World:
-        """A world at the start of a drive; ValueError for options that it does not accept."""
-        ...
-
-    def step(self, world: World, ego: EgoState, dt: float) -> World:
-        """The world `dt` [s] later, the ego being where it was driven to."""
-        ...
-
-    def history_frames(self, world: World) -> NDArray[np.uint8] | None:
-        """Recorded pictures [1, V, H, W, 3] of the first instant, None if there are none."""
-        ...
 
 
 @lru_cache(maxsize=4)
@@ -97,25 +127,23 @@ class TownSource:
         self.model = ReactiveTraffic(Demand(density=density if traffic == "idm" else 0), shape=self.vehicle)
         self.reactive = traffic == "idm" and density > 0
 
-    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> World:
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> TownWorld:
         """A drive that begins at a random place of a town.
 
         Options: `town` or `scene` (seed of the town; by default one below 900,000 drawn from `seed`), `weather` and
-        `time_of_day` (by default those of the town; `weather` may also name a time of day), `route` (seed of the route's
-        choices) and `start_time` [s]. Raises ValueError for others.
+        `time_of_day` (by default those of the town; `weather` may also name a time of day), `route` (seed of the
+        route's choices) and `start_time` [s]. Raises ValueError for others.
         """
-        options = _checked(options)
-        town_seed = int(options.get("town", options.get("scene", mix(int(seed), 60) % EVALUATION_TOWNS)))
+        options, seed = _checked(options), int(seed)
+        town_seed = int(options.get("town", options.get("scene", mix(seed, 60) % EVALUATION_TOWNS)))
         town = _town(town_seed)
-        lane_id, s = town.start(np.random.default_rng([int(seed), 61]))
-        window = town.window(np.zeros(2) + 1.0)
-        tables = _tables(window)
-        lane = int(tables.index(np.array([lane_id]))[0])
-        route = start_route(tables, lane, s, int(options.get("route", mix(int(seed), 62) & 0x7FFFFFFF)))
+        route = _first_route(town, seed, int(options.get("route", mix(seed, 62) & _SEED_BITS)))
         x, y, heading = route.points[route.at].tolist()
-        ego = EgoState.at(x, y, heading, speed=0.6 * float(tables.limit[lane]))
-        window = town.window(ego.xy)
-        traffic = self._first_traffic(mix(int(seed), 63) & 0x7FFFFFFF, _tables(window), ego)
+        window = town.window(np.array([x, y]))
+        tables = _tables(window)
+        lane = int(tables.index(route.lane_ids[route.at : route.at + 1])[0])
+        ego = EgoState.at(x, y, heading, speed=_START_SPEED * float(tables.limit[lane]))
+        traffic = self._first_traffic(mix(seed, 63) & _SEED_BITS, tables, ego)
         standing = _standing(window, ego)
         scene = Scene(
             timestamp=float(options.get("start_time", 0.0)),
@@ -128,7 +156,7 @@ class TownSource:
             vehicle=self.vehicle,
             description=f"town {town_seed}",
         )
-        return World(scene, route, traffic, window, standing, ego.xy.copy(), town_seed, int(seed))
+        return TownWorld(scene, route, traffic, window, standing, (x, y), town_seed, seed)
 
     def _first_traffic(self, seed: int, tables: LaneTables, ego: EgoState) -> TrafficState:
         """Traffic that has been moving for a while, with free space around the ego."""
@@ -139,38 +167,44 @@ class TownSource:
             state = self.model.step(state, tables, ego, None, _DT, ghost=True)
         return self.model.make_way(state, ego, _CLEAR_AROUND)
 
-    def step(self, world: World, ego: EgoState, dt: float) -> World:
+    def step(self, world: TownWorld, ego: EgoState, dt: float) -> TownWorld:
         """The world `dt` [s] later with the ego where it was driven to."""
-        window = world.window
-        if Town.cell(ego.xy) != window.cell:
+        window, traffic, before = world.window, world.traffic, world.scene
+        x, y = ego.pose[:2, 3].tolist()
+        if not _is_in(window, x, y):
             window = _town(world.town).window(ego.xy)
         tables = _tables(window)
         route = follow(world.route, tables, ego)
-        traffic = world.traffic
         if self.reactive:
-            intent = None
-            if self.model.decides_at(traffic.step_index):
-                intent = ego_intent(route, tables, self.vehicle.length - self.vehicle.rear_overhang)
-            traffic = self.model.step(traffic, tables, world.scene.ego, intent, dt)
-        standing, standing_at = world.standing, world.standing_at
-        if np.abs(ego.xy - standing_at).max() > 0.7 * _VIEW_SLACK or window is not world.window:
-            standing, standing_at = _standing(window, ego), ego.xy.copy()
+            front = self.vehicle.length - self.vehicle.rear_overhang
+            intent = ego_intent(route, tables, front) if self.model.decides_at(traffic.step_index) else None
+            traffic = self.model.step(traffic, tables, before.ego, intent, dt)
+        standing, (x0, y0) = world.standing, world.standing_at
+        if window is not world.window or abs(x - x0) + abs(y - y0) > _VIEW_SLACK:
+            standing, x0, y0 = _standing(window, ego), x, y
         scene = Scene(
-            timestamp=world.scene.timestamp + dt,
-            ego=ego,
-            tracks=tracks_of(traffic, standing),
-            map=window.map,
-            rig=self.rig,
-            tags=world.scene.tags,
-            statics=window.statics,
-            vehicle=self.vehicle,
-            description=world.scene.description,
+            before.timestamp + dt, ego, tracks_of(traffic, standing), window.map, self.rig, before.tags, window.statics,
+            self.vehicle, None, before.description,
+        )  # fmt: skip
+        return TownWorld(
+            scene, route, traffic, window, standing, (x0, y0), world.town, world.seed, world.step_index + 1
         )
-        return World(scene, route, traffic, window, standing, standing_at, world.town, world.seed, world.step_index + 1)
 
-    def history_frames(self, world: World) -> None:
+    def history_frames(self, world: TownWorld) -> None:
         """None: a town has no recordings."""
         return None
+
+
+def _is_in(window: TownWindow, x: float, y: float) -> bool:
+    """Whether a window is still the one to use at a place [m]."""
+    return (math.floor(x / SPACING), math.floor(y / SPACING)) == window.cell
+
+
+def _first_route(town: Town, seed: int, route_seed: int) -> Route:
+    """Route from a random lane of the town's origin cell, marked where the ego starts."""
+    lane_id, s = town.start(np.random.default_rng([seed, 61]))
+    tables = _tables(town.window(np.array([1.0, 1.0])))
+    return start_route(tables, int(tables.index(np.array([lane_id]))[0]), s, route_seed)
 
 
 def _standing(window: TownWindow, ego: EgoState) -> Tracks:
@@ -186,12 +220,12 @@ def _checked(options: Mapping[str, Any] | None) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"options: found {unknown}, accepted in the town {list(RESET_OPTIONS)}")
     for name in ("scene", "town", "route"):
-        if name in given and (
-            isinstance(given[name], bool) or not isinstance(given[name], (int, np.integer)) or given[name] < 0
-        ):
-            raise ValueError(f"options[{name!r}]: found {given[name]!r}, accepted an integer >= 0")
-    if not np.isfinite(given.get("start_time", 0.0)):
-        raise ValueError(f"options['start_time']: found {given['start_time']!r}, accepted a finite number of seconds")
+        value = given.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+            raise ValueError(f"options[{name!r}]: found {value!r}, accepted an integer >= 0")
+    start = given.get("start_time", 0.0)
+    if isinstance(start, bool) or not isinstance(start, (int, float, np.number)) or not np.isfinite(start):
+        raise ValueError(f"options['start_time']: found {start!r}, accepted a finite number of seconds")
     return given
 
 

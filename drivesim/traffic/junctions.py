@@ -47,13 +47,14 @@ class Contenders:
 
 
 def decide(tables: LaneTables, who: Contenders) -> tuple[NDArray[np.bool_], Float]:
-    """Which vehicles [V] hold a grant from now on, and where those inside must wait [V] [m], inf where they need not."""
+    """Which vehicles [V] hold a grant from now on, and where those inside must wait [V] [m], inf where nowhere."""
     held_back = np.zeros(len(who.front), bool)
     hold = np.full(len(who.front), np.inf)
     a, b, enter_a, leave_a, enter_b, leave_b = _conflicts(tables, who)
     if a.size:
         vehicle, other = who.owner[a], who.owner[b]
-        both = _times(tables, who, np.concatenate([a, b]), np.concatenate([enter_a, enter_b]), np.concatenate([leave_a, leave_b]))
+        enter, leave = np.concatenate([enter_a, enter_b]), np.concatenate([leave_a, leave_b])
+        both = _times(tables, who, np.concatenate([a, b]), enter, leave)
         (in_a, in_b), (out_a, out_b), (near_a, _), (_, cleared_b) = (column.reshape(2, -1) for column in both)
         meet = (out_b + _BEFORE > in_a) & (in_b < out_a + _AFTER) & ~cleared_b
         claim = _claims(tables, who)
@@ -91,7 +92,7 @@ def _claims(tables: LaneTables, who: Contenders) -> Float:
 def _times(
     tables: LaneTables, who: Contenders, row: NDArray, enter: Float, leave: Float
 ) -> tuple[Float, Float, Float, NDArray[np.bool_]]:
-    """When [s] vehicles reach and leave a stretch of a lane, how far it is [m], and whether they already have left it."""
+    """When [s] vehicles reach and leave a stretch of a lane, how far it is [m], and whether they have left it."""
     vehicle = who.owner[row]
     zone = who.start[row] - who.front[vehicle]
     speed, picks_up = who.speed[vehicle], who.picks_up[vehicle]

@@ -74,7 +74,7 @@ def _continued(points: Complex, axis: Float, pieces: list[Complex], metres: Floa
 
 
 def allowed_speed(heading: Complex, limit: Float) -> Float:
-    """Speed [K] [m/s] at points 1 m apart that respects limits [K] and bends here and, by gentle braking, further on."""
+    """Speed [K] [m/s] at points 1 m apart that keeps limits [K] and bends here and, by gentle braking, further on."""
     turn = np.abs(np.angle(heading[2:] * np.conj(heading[:-2]))) * 0.5
     square = limit * limit
     square[1:-1] = np.minimum(square[1:-1], LATERAL_ACCELERATION / np.maximum(turn, 1e-4))

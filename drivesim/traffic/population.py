@@ -100,7 +100,7 @@ def extend_paths(state: TrafficState, tables: LaneTables) -> TrafficState:
 
 
 def continued_path(state: TrafficState, tables: LaneTables, row: int) -> Paths | None:
-    """The path of a vehicle, begun BEHIND [m] behind it and continued along further lanes; None if its lanes are gone."""
+    """The path of a vehicle, from BEHIND [m] behind it on and along further lanes; None if its lanes are gone."""
     paths, begin = state.paths, float(state.motion.s[row]) - BEHIND
     slot = int(np.searchsorted(paths.lane_end[row], begin))
     ids = paths.lanes[row, slot:]
@@ -224,7 +224,7 @@ def add_walker(
         return state
     body = _body(state.next_id, "pedestrian", 1.0, 2.0, rng)
     one, ahead = np.ones(1), (target - here) / abs(target - here)
-    pace, side = rng.uniform(1.0, 1.6), rng.uniform(0.36, 0.8)
+    pace, side = rng.uniform(1.0, 1.6), rng.uniform(0.34, 0.5)
     walker = Walkers(
         bodies=body,
         position=(here - 1j * side * ahead) * one,

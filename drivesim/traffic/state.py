@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,24 +19,22 @@ Complex = NDArray[np.complex128]
 Float = NDArray[np.float64]
 
 
-def take(value: Rows, rows: NDArray) -> Rows:
+def take(table: Rows, rows: NDArray) -> Rows:
     """The given rows (indices or mask) of a table of arrays."""
-    return type(value)(**{f.name: _take(getattr(value, f.name), rows) for f in fields(value)})
+    columns: dict[str, Any] = {}
+    for column in fields(table):
+        value = getattr(table, column.name)
+        columns[column.name] = take(value, rows) if isinstance(value, Bodies) else value[rows]
+    return type(table)(**columns)
 
 
-def append(first: Rows, second: Rows) -> Rows:
+def append(table: Rows, more: Rows) -> Rows:
     """Rows of one table after those of another."""
-    return type(first)(**{f.name: _append(getattr(first, f.name), getattr(second, f.name)) for f in fields(first)})
-
-
-def _take(column: NDArray | Bodies, rows: NDArray) -> NDArray | Bodies:
-    return take(column, rows) if isinstance(column, Bodies) else column[rows]
-
-
-def _append(first: NDArray | Bodies, second: NDArray | Bodies) -> NDArray | Bodies:
-    if isinstance(first, Bodies):
-        return append(first, second)
-    return np.concatenate([first, second])
+    columns: dict[str, Any] = {}
+    for column in fields(table):
+        first, second = getattr(table, column.name), getattr(more, column.name)
+        columns[column.name] = append(first, second) if isinstance(first, Bodies) else np.concatenate((first, second))
+    return type(table)(**columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +61,7 @@ class Bodies:
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """Where vehicles will drive: point k of a row is k metres along. Lanes are ids, so a path outlives its map window."""
+    """Where vehicles will drive: point k of a row is k metres along. Lanes are ids, so paths outlive map windows."""
 
     points: Complex  # [N, PATH_POINTS]
     heading: Complex  # [N, PATH_POINTS] unit vectors

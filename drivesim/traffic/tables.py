@@ -24,7 +24,8 @@ _PLACE_MARGIN = 13.0  # [m] of them to the ends of their lane
 class LaneTables:
     """Lanes of a map, L of them, of which C are controlled: someone else's lane crosses or joins them.
 
-    `conflict_in` and `conflict_out` [C, C] [m]: distances along lane a between which lane b is too close; inf where never.
+    `conflict_in` and `conflict_out` [C, C] [m]: distances along lane a between which lane b is too close; inf and -inf
+    where it never is.
     """
 
     graph: LaneGraph
@@ -34,8 +35,8 @@ class LaneTables:
     limit: NDArray[np.float64]  # [L] [m/s]
     controlled: NDArray[np.bool_]  # [L]
     rank: NDArray[np.int64]  # [L] row of a controlled lane in the conflict tables, -1 for others
-    conflict_in: NDArray[np.float32]
-    conflict_out: NDArray[np.float32]
+    conflict_in: NDArray[np.float64]
+    conflict_out: NDArray[np.float64]
     blocked: NDArray[np.float64]  # [L] distance along the lane of the first standing obstacle [m], inf without
     place_lane: NDArray[np.int64]  # [S] where vehicles may appear: lane index,
     place_s: NDArray[np.float64]  # distance along it [m]
@@ -128,11 +129,11 @@ def position_on(
 
 def _conflicts(
     graph: LaneGraph, points: NDArray[np.complex128], controlled: NDArray[np.bool_], source: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     lanes = np.flatnonzero(controlled)
     count = len(lanes)
-    enter = np.full((count, count), np.inf, np.float32)
-    leave = np.full((count, count), -np.inf, np.float32)
+    enter = np.full((count, count), np.inf)
+    leave = np.full((count, count), -np.inf)
     if count == 0:
         return enter, leave
     lane, s, place = _resample(graph, points, lanes, _SPACING)
@@ -141,8 +142,8 @@ def _conflicts(
     pairs = pairs[row[pairs[:, 0]] != row[pairs[:, 1]]]
     own, other = np.concatenate([pairs, pairs[:, ::-1]]).T
     key = row[own] * count + row[other]
-    np.minimum.at(enter.reshape(-1), key, s[own].astype(np.float32))
-    np.maximum.at(leave.reshape(-1), key, s[own].astype(np.float32))
+    np.minimum.at(enter.reshape(-1), key, s[own])
+    np.maximum.at(leave.reshape(-1), key, s[own])
     for a, b in _follow_or_part(graph, points, lanes, source):
         enter[a, b], leave[a, b] = np.inf, -np.inf
     return enter, leave
@@ -151,8 +152,8 @@ def _conflicts(
 def _follow_or_part(
     graph: LaneGraph, points: NDArray[np.complex128], lanes: NDArray[np.int64], source: NDArray[np.int64]
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs (rows, columns) of controlled lanes that begin at one point or follow each other: no conflict, one behind the
-    other."""
+    """Pairs (rows, columns) of controlled lanes that begin at one point or follow each other: there one drives behind
+    the other."""
     rank = np.full(len(graph), -1)
     rank[lanes] = np.arange(len(lanes))
     starts = points[graph.offsets[lanes]]

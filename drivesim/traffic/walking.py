@@ -15,6 +15,8 @@ from drivesim.scene import HdMap
 
 _LINK = 6.5  # [m] longest link between nodes
 _THIN = 3.5  # [m] between nodes
+_STRIP = 0.45  # [m] to both sides of a link that must be walkway, too
+_GROUND = ("walkway", "drivable_area", "carpark_area")
 _BEYOND = 0.6  # [m] from the kerb to the end node of a crossing
 
 
@@ -87,11 +89,12 @@ def _links(hd_map: HdMap, nodes: NDArray[np.complex128]) -> NDArray[np.int64]:
     if len(nodes) < 2:
         return np.zeros((0, 2), np.int64)
     pairs = cKDTree(np.column_stack([nodes.real, nodes.imag])).query_pairs(_LINK, output_type="ndarray")
-    share = np.linspace(0.15, 0.85, 5)
-    between = nodes[pairs[:, :1]] * (1.0 - share) + nodes[pairs[:, 1:]] * share
-    bits = map_raster(hd_map).bits_at(np.stack([between.real, between.imag], axis=-1))
-    walk, road = class_bits("walkway"), class_bits("drivable_area")
-    return pairs[((bits & walk) != 0).all(axis=1) & ((bits & road) == 0).all(axis=1)]
+    way = nodes[pairs[:, 1]] - nodes[pairs[:, 0]]
+    aside = _STRIP * np.array([1j, 0.0, -1j]) * (way / np.abs(way))[:, None]  # [E, 3]
+    between = nodes[pairs[:, :1]] + way[:, None] * np.linspace(0.15, 0.85, 5)
+    places = (between[:, None] + aside[..., None]).reshape(len(pairs), -1)
+    bits = map_raster(hd_map).bits_at(np.stack([places.real, places.imag], axis=-1))
+    return pairs[((bits & class_bits(*_GROUND)) == class_bits("walkway")).all(axis=1)]
 
 
 def _graph(nodes: NDArray[np.complex128], along: NDArray[np.int64], across: NDArray[np.int64]) -> WalkingGraph:
