@@ -1,4 +1,4 @@
-"""How true a generator stays: its stream against the ray-cast pictures of the very same drive, on towns it never saw."""
+"""How true a generator stays: its stream against the ray-cast truth of the very same drive, on towns it never saw."""
 
 from __future__ import annotations
 
@@ -53,8 +53,10 @@ class TruthfulDrive:
 
 
 def evaluate(config: EvaluationConfig) -> Path:
-    """Measures the stage generator for each number of denoising steps beside three references; writes a table, the numbers
-    and contact sheets. Returns the folder."""
+    """Measures the stage generator for each number of denoising steps beside three references.
+
+    Writes a table, the numbers and contact sheets; returns their folder.
+    """
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     drives = [_record(EVALUATION_SEEDS + k, config) for k in tqdm(range(config.towns), desc="truth", unit="drive")]
@@ -90,8 +92,8 @@ def evaluate(config: EvaluationConfig) -> Path:
 
 
 def steering_test(generator: Generator, config: EvaluationConfig, ahead: int = 12, angle: float = 0.25) -> list[bool]:
-    """From one saved state, `ahead` steps of steering left, straight and right: whether every picture is closest (PSNR) to
-    the ray-cast truth of its own action. One entry per trial."""
+    """Whether steering left, straight and right from one saved state gives pictures, each of which is closest (PSNR)
+    to the ray-cast truth of its own action after `ahead` steps. One entry per trial."""
     rig = nuscenes_rig(generator.spec.image_size)
     source, vehicle = TownSource(rig=rig), KinematicBicycle()
     raycaster = Raycaster(rig, config.samples_per_pixel)

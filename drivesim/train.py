@@ -1,7 +1,7 @@
 """One trainer for everything trainable: anything with `loss(batch) -> (loss, logs)`.
 
-Batches are a pure function of the step number, so a resumed run continues exactly where the other one stopped. What a step
-must hand to the next (streams) travels as `batch["carry"]` in and `logs["carry"]` out.
+Batches are a pure function of the step number, so a resumed run continues exactly where the other one stopped. What a
+step must hand to the next (streams) travels as `batch["carry"]` in and `logs["carry"]` out.
 """
 
 from __future__ import annotations

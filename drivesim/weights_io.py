@@ -15,7 +15,7 @@ class WeightsError(ValueError):
 
 
 def checked_load(module: nn.Module, tensors: Mapping[str, Tensor], source: Path | str) -> None:
-    """Copies tensors into a module. Raises WeightsError naming the first tensor that is missing, unknown or misshapen."""
+    """Copies tensors into a module. WeightsError names the first tensor that is missing, unknown or misshapen."""
     expected = module.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):
         if name not in tensors:

@@ -30,8 +30,8 @@ class CodecConfig:
 class ImageCodec(nn.Module):
     """Pictures in [-1, 1] [N, 3, H, W] to normalised latents [N, C, h, w] and back.
 
-    Latents are shifted and scaled per channel to zero mean and unit variance over the training data: rectified flow between
-    noise and data needs both on one scale.
+    Latents are shifted and scaled per channel to zero mean and unit variance over the training data: rectified flow
+    between noise and data needs both on one scale.
     """
 
     def __init__(
@@ -52,7 +52,8 @@ class ImageCodec(nn.Module):
         depth, colors = len(config.encoder_blocks), 3 * config.patch**2
         autoencoder = AutoencoderTiny(
             in_channels=colors, out_channels=colors,
-            encoder_block_out_channels=(config.channels,) * depth, decoder_block_out_channels=(config.channels,) * depth,
+            encoder_block_out_channels=(config.channels,) * depth,
+            decoder_block_out_channels=(config.channels,) * depth,
             num_encoder_blocks=config.encoder_blocks, num_decoder_blocks=config.decoder_blocks,
             latent_channels=config.latent_channels,
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """Recorded drives as clips of pictures and conditions, and the streams of frames that training reads from them.
 
-A clip is a folder of memory-mapped arrays, one row per frame at 12 Hz. Its conditions come from the same function as the
-closed loop's (`drivesim.conditions.build_conditions`).
+A clip is a folder of memory-mapped arrays, one row per frame at 12 Hz. Its conditions come from the same function as
+the closed loop's (`drivesim.conditions.build_conditions`).
 """
 
 from __future__ import annotations
@@ -177,7 +177,8 @@ class FrameStreams:
         rows = {name: _stack([clip[name][frame] for clip, frame in picks]) for name in FIELDS}
         anchors = [relative_motion(clip["pose"][frame], clip["pose"][0]) for clip, frame in picks]
         conditions = Conditions(
-            layout=rows["layout"][:, None], motion=rows["motion"][:, None], ego=rows["ego"][:, None], tags=rows["tags"][:, None],
+            layout=rows["layout"][:, None], motion=rows["motion"][:, None], ego=rows["ego"][:, None],
+            tags=rows["tags"][:, None],
             anchor_motion=_stack(anchors)[:, None], previous_points=rows["previous_points"].float()[:, None],
             object_pixels=rows["object_pixels"].int()[:, None],
             intrinsics=_stack([clip["intrinsics"] for clip, _ in picks]),

@@ -1,4 +1,4 @@
-"""Degradations of condition frames, so that a generator learns to live with its own imperfect pictures (STAGE, IV.C)."""
+"""Degradations of condition frames: a generator must learn to live with its own imperfect pictures (STAGE, IV.C)."""
 
 from __future__ import annotations
 

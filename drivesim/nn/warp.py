@@ -21,8 +21,8 @@ def surface_hypotheses(
 ) -> Tensor:
     """Points [B, K, V, h, w, 3] in the previous ego frame that the pixels may show: one guess per distance [m].
 
-    `known` [B, V, h, w, 3] is the surface that the layout tells of (NaN where it tells nothing). Boxes are believed by all
-    guesses. Ground is believed by the first guess alone: the others put something upright in front of it at their distance.
+    `known` [B, V, h, w, 3] is the surface that the layout tells of (NaN where it tells nothing). Boxes are believed by
+    all guesses. Ground is believed by the first guess alone: the others put something upright in front of it.
     """
     reach = rays.new_tensor(distances)[:, None, None, None, None]
     centres = _moved(extrinsics[:, None, :, None, None, :3, 3], motion)  # [B, 1, V, 1, 1, 3]
@@ -43,7 +43,7 @@ def _moved(points: Tensor, motion: Tensor) -> Tensor:
 
 
 def project_to_ring(points: Tensor, intrinsics: Tensor, extrinsics: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the ring cameras see ego points [B, K, V, h, w, 3]: camera [B, K, V, h, w], (u, v) in [0, 1] [..., 2], seen.
+    """Where the ring sees ego points [B, K, V, h, w, 3]: camera [B, K, V, h, w], (u, v) in [0, 1] [..., 2], seen.
 
     A pixel's own camera is asked first, then its left and its right neighbour.
     """

@@ -51,7 +51,8 @@ def test_loss_falls() -> None:
 def test_published_codecs_load_from_a_folder(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     if kind == "kl":
-        model = AutoencoderKL(block_out_channels=(8, 8), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2,
+        model = AutoencoderKL(block_out_channels=(8, 8), norm_num_groups=4,
+                              down_block_types=("DownEncoderBlock2D",) * 2,
                               up_block_types=("UpDecoderBlock2D",) * 2)  # fmt: skip
     else:
         model = AutoencoderTiny(encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8),

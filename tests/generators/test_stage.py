@@ -52,7 +52,8 @@ def some_conditions(worlds: int, seed: int) -> Conditions:
         layout=torch.randint(0, 255, (worlds, 1, 6, 8, 16, len(LAYOUT_CHANNELS)), generator=g, dtype=torch.uint8),
         motion=motion, anchor_motion=motion, ego=torch.randn(worlds, 1, 4, generator=g),
         tags=torch.zeros(worlds, 1, 6), intrinsics=torch.eye(3).expand(worlds, 6, 3, 3).clone(), extrinsics=extrinsics,
-        previous_points=points, object_pixels=torch.randint(0, 3, (worlds, 1, 6, 8, 16), generator=g, dtype=torch.int32),
+        previous_points=points,
+        object_pixels=torch.randint(0, 3, (worlds, 1, 6, 8, 16), generator=g, dtype=torch.int32),
     )  # fmt: skip
 
 
@@ -254,8 +255,8 @@ def test_paper_size_starts_as_stable_diffusion(tmp_path: Path) -> None:
                   up_block_types=("UpDecoderBlock2D",) * 2).save_pretrained(tmp_path / "vae")  # fmt: skip
     network = StageNetwork.from_stable_diffusion(str(tmp_path)).eval()
     inputs = network.prepare(
-        torch.randn(6, 20, 8, 8), torch.ones(6, 3, 8, 8), torch.randn(6, 3, 8, 8), torch.rand(6, len(LAYOUT_CHANNELS), 32, 32),
-        torch.randn(1, MOTION), torch.zeros(1, 6),
+        torch.randn(6, 20, 8, 8), torch.ones(6, 3, 8, 8), torch.randn(6, 3, 8, 8),
+        torch.rand(6, len(LAYOUT_CHANNELS), 32, 32), torch.randn(1, MOTION), torch.zeros(1, 6),
     )  # fmt: skip
     torch.nn.init.zeros_(network.motion_embedding[-1].weight)
     inputs.embedding = torch.zeros_like(inputs.embedding)
@@ -293,8 +294,9 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
-    from drivesim.weights_io import checked_load
     from safetensors.torch import load_file
+
+    from drivesim.weights_io import checked_load
 
     save_weights(tiny_network(), tmp_path / "stage.safetensors", torch.float32)
     tensors = load_file(tmp_path / "stage.safetensors")

@@ -15,8 +15,8 @@ OFFSETS = (1, 5, 10)  # frames read, counted back (STAGE: S = {-1, -5, -10})
 class StoredFrame:
     """One frame's tensors per transfer layer [B, S, V, ...] for its S denoising steps; `present` bool [B].
 
-    At run time these are keys and values [B, S, V, L, 2 C]. Training keeps the features themselves [B, S, V, c, h, w] and
-    projects them when they are read, so that the projections learn.
+    At run time these are keys and values [B, S, V, L, 2 C]. Training keeps the features [B, S, V, c, h, w] themselves
+    and projects them when they are read, so that the projections learn.
     """
 
     tensors: tuple[Tensor, ...]
@@ -38,7 +38,10 @@ class StreamingBuffer:
         return StreamingBuffer(tuple(StoredFrame(f.tensors, f.present & ~worlds) for f in self.frames))
 
     def read(self, step: int) -> tuple[list[Tensor], Tensor] | tuple[None, None]:
-        """Per layer what F past frames stored for one denoising step [B * V, F, ...], and presence [B * V, F]; None if empty."""
+        """What F past frames stored per layer for one denoising step [B * V, F, ...], and presence [B * V, F].
+
+        None if the buffer is empty.
+        """
         if not self.frames:
             return None, None
         chosen = [self.frames[offset - 1] if offset <= len(self.frames) else None for offset in OFFSETS]

@@ -41,7 +41,7 @@ class NetworkConfig:
 
 
 class LayoutEncoder(nn.Module):
-    """Layout [N, C, H, W] to features [N, F, H / stride, W / stride]: folded into channels, so that thin lines survive."""
+    """Layout [N, C, H, W] to features [N, F, H / stride, W / stride], folded, so that thin lines survive."""
 
     def __init__(self, features: int, stride: int) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class StageNetwork(nn.Module):
         return (c.references * c.latent_channels + c.reference_masks + 3) * c.patch**2 + c.layout_features
 
     def _widen_input(self, trained: bool) -> None:
-        """Gives the first convolution the context channels; beside a trained trunk they start at zero and change nothing."""
+        """Gives the first convolution the context channels; beside a trained trunk they start at zero."""
         old = self.trunk.conv_in
         new = nn.Conv2d(old.in_channels + self.context_channels, old.out_channels, old.kernel_size, padding=old.padding)
         if trained:
@@ -109,7 +109,7 @@ class StageNetwork(nn.Module):
 
     @classmethod
     def from_stable_diffusion(cls, source: str, views: int = 6, dropout: float = 0.1) -> StageNetwork:
-        """The `paper` size: the U-Net of a Stable Diffusion folder or hub id, with everything new starting as identity."""
+        """The `paper` size: the U-Net of a Stable Diffusion folder or hub id; everything new starts as identity."""
         trunk = UNet2DConditionModel.from_pretrained(source, subfolder="unet")
         shape = trunk.config
         heads = shape.attention_head_dim if isinstance(shape.attention_head_dim, int) else shape.attention_head_dim[-1]
@@ -126,7 +126,6 @@ class StageNetwork(nn.Module):
     ) -> NetworkInputs:
         """Inputs of a frame: references [N, R * C, h, w], masks [N, M, h, w], rays [N, 3, h, w], layout [N, L, H, W] in
         [0, 1], motion [B, MOTION], tags [B, TAGS]."""
-        views = self.config.views
         pictures = pixel_unshuffle(torch.cat([references, masks, rays], dim=1), self.config.patch)
         context = torch.cat([pictures, self.layout_encoder(layout).to(pictures.dtype)], dim=1)
         embedding = self.motion_embedding(torch.cat([motion, tags], dim=-1))
@@ -193,7 +192,8 @@ def _small_trunk(config: NetworkConfig) -> UNet2DConditionModel:
         in_channels=config.latent_channels * config.patch**2, out_channels=config.latent_channels * config.patch**2,
         block_out_channels=config.channels, layers_per_block=config.layers_per_block,
         down_block_types=("DownBlock2D",) * blocks, up_block_types=("UpBlock2D",) * blocks,
-        cross_attention_dim=config.token_width, attention_head_dim=config.attention_heads, norm_num_groups=config.groups,
+        cross_attention_dim=config.token_width, attention_head_dim=config.attention_heads,
+        norm_num_groups=config.groups,
         time_embedding_dim=config.embedding,
     )  # fmt: skip
 

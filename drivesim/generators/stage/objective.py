@@ -63,8 +63,10 @@ class StageObjective(nn.Module):
         """Weighted squared error of the clean latents at pure noise and at one random lower noise level.
 
         `batch`: `frames` uint8 [B, V, H, W, 3], `conditions` (T = 1), `reset` bool [B] where a new stream begins, and
-        `carry`, the `StreamCarry` of the step before (None at the very start), and `progress` of the run. The logs hold the next `carry`.
-        The stream goes on from what its own sampler draws without gradient, so it meets at training time what it will meet
+        `carry`, the `StreamCarry` of the step before (None at the very start), and `progress` (0..1) of the run. The
+        logs hold the next `carry`.
+
+        A stream goes on from what its own sampler draws without gradient, so it meets in training what it will meet
         at run time (STAGE, stage 3); a share of frames goes on from the truth, degraded at times.
         """
         frames, conditions, reset = batch["frames"], batch["conditions"], batch["reset"]
@@ -137,7 +139,7 @@ class StageObjective(nn.Module):
         conditions.layout[dropped, ..., first : first + 4] = 0
 
     def _recall(self, memory: StreamingBuffer, step: int) -> tuple[list[Tensor] | None, Tensor | None]:
-        """Keys and values of past frames for one denoising step, projected here and now so that the projections learn."""
+        """Keys and values of past frames for one denoising step, projected here and now so that they learn."""
         features, present = memory.read(step)
         if features is None:
             return None, None
@@ -146,7 +148,7 @@ class StageObjective(nn.Module):
         return [p.unflatten(0, shape) for p in projected], present
 
     def _random_levels(self, worlds: int) -> Tensor:
-        """Noise levels [B] of the second prediction: half of them the ones of the run-time schedule, the rest anywhere."""
+        """Noise levels [B] of the second prediction: half of them those of the run-time schedule, the rest anywhere."""
         schedule = torch.tensor(noise_levels(self.config.steps)[1:] or (0.5,))
         fixed = schedule[torch.randint(len(schedule), (worlds,))]
         return torch.where(torch.rand(worlds) < 0.5, fixed, 0.02 + 0.96 * torch.rand(worlds))
@@ -162,7 +164,7 @@ class StageObjective(nn.Module):
         inputs: Any,
         memory: StreamingBuffer,
     ) -> StreamCarry:
-        """Finishes the sampler that pure noise began and moves every stream on by its frame; new streams keep the truth."""  # fmt: skip
+        """Finishes the sampler that pure noise began and moves every stream on; new streams keep the truth."""
         sigmas = noise_levels(self.config.steps)
         kept, noisy = [features], noise
         for step in range(1, self.config.steps):
@@ -185,7 +187,7 @@ class StageObjective(nn.Module):
 def size_weights(object_pixels: Tensor, size: tuple[int, int], config: ObjectiveConfig) -> Tensor:
     """Object-size weights [B * V, 1, h, w] of STAGE: k / p^c on an object of p pixels, 1 / (H W)^c elsewhere, mean 1.
 
-    `object_pixels` [B, V, H, W] as in `Conditions.object_pixels`: what a pixel shows is told by the projected boxes' hulls.
+    `object_pixels` [B, V, H, W] as in `Conditions.object_pixels`: the hulls of the projected boxes tell what is seen.
     """
     pixels = object_pixels.flatten(0, 1).float()
     height, width = pixels.shape[-2:]

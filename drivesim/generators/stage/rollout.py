@@ -1,4 +1,4 @@
-"""STAGE as a generator: one new frame of all cameras per step, denoised from the previous frame, the first one and the layout."""
+"""STAGE as a generator: per step one frame of all cameras, from the previous frame, the first one and the layout."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class StageGenerator(nn.Module):
 
     @torch.inference_mode()
     def start(self, history: Tensor | None, conditions: Conditions, seeds: Sequence[int]) -> StageState:
-        """State after recorded frames uint8 [B, T0, V, H, W, 3]: the first is the anchor, the last the previous frame."""
+        """State after recorded frames uint8 [B, T0, V, H, W, 3]: the first is the anchor, the last the previous one."""
         if history is None or history.shape[1] < 1 or tuple(history.shape[3:5]) != self.spec.image_size:
             found = None if history is None else tuple(history.shape)
             accepted = ("B", "T0 >= 1", "V", *self.spec.image_size, 3)
@@ -143,7 +143,7 @@ def network_inputs(network: StageNetwork, latents: Tensor, anchor: Tensor, condi
 def denoise(
     network: StageNetwork, noisy: Tensor, inputs: NetworkInputs, sigmas: Sequence[float], buffer: StreamingBuffer
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Clean latents [N, C, h, w] after all noise levels, and the features of every level per layer [B, S, V, c, h, w]."""
+    """Clean latents [N, C, h, w] after all noise levels, and every level's features per layer [B, S, V, c, h, w]."""
     features: list[list[Tensor]] = []
     clean = noisy
     for step, sigma in enumerate(sigmas):
