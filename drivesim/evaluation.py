@@ -135,7 +135,7 @@ def stream(
 
 
 def _record(seed: int, config: EvaluationConfig) -> TruthfulDrive:
-    rig = nuscenes_rig((72, 128))
+    rig = nuscenes_rig(tuple(config.generator_options.get("image_size", (72, 128))))
     scenes = drive(TownSource(rig=rig), seed, max(config.frames) + 1)
     raycaster = Raycaster(rig, config.samples_per_pixel)
     return TruthfulDrive(scenes, {f: raycaster.render(scenes[f]) for f in (0, *config.frames)})

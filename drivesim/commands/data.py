@@ -12,19 +12,20 @@ from omegaconf import DictConfig, OmegaConf
 def main(config: DictConfig) -> None:
     """Runs the command with its configuration."""
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore
-    write(**settings["format"])
-    print(f"data  {settings['format']['out']}")
+    write(**settings)
+    print(f"data  {settings['out']}")
 
 
-def write(name: str, **options: Any) -> None:
+def write(name: str, out: str, **options: Any) -> None:
     """Writes data in the format of that name; ValueError for an unknown one."""
+    options["image_size"] = tuple(options["image_size"])
     if name == "clips":
         from drivesim.data.clips import RecordConfig, record_clips
 
-        record_clips(RecordConfig(**(options | {"image_size": tuple(options["image_size"])})))
+        record_clips(RecordConfig(out, **options))
     elif name == "nuscenes":
         from drivesim.town.writer import write_dataset
 
-        write_dataset(**(options | {"image_size": tuple(options["image_size"])}))
+        write_dataset(out, **options)
     else:
         raise ValueError(f"format: found {name!r}, accepted ['clips', 'nuscenes']")

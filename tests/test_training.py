@@ -1,0 +1,99 @@
+"""From recorded clips to a generator that drives: every training command at its debug size, end to end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from drivesim.commands import data as data_command
+from drivesim.commands import train as train_command
+from drivesim.conditions import ConditionSpec, build_conditions
+from drivesim.data.clips import FPS, FrameStreams, PictureBatches, RecordConfig, clip_folders, drive, record_clips
+from drivesim.env import DriveWorldEnv
+from drivesim.evaluation import EvaluationConfig, evaluate
+from drivesim.town.rig import nuscenes_rig
+from drivesim.world import TownSource
+from tests.hydra_run import run_command
+
+SIZE = (16, 32)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "clips"
+    run_command(data_command, "data", "format=clips", f"out={folder}", "clips=2", "frames=9", "image_size=[16,32]",
+                "samples_per_pixel=1")  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    runs = tmp_path_factory.mktemp("runs")
+    run_command(train_command, "train", "component=codec_debug", f"data={clips}", f"train.out={runs}/codec")
+    run_command(train_command, "train", "component=stage_debug", f"data={clips}", f"codec={runs}/codec/weights",
+                f"train.out={runs}/stage")  # fmt: skip
+    return runs / "stage" / "weights"
+
+
+def test_clips_hold_what_the_closed_loop_would_see(clips: Path) -> None:
+    scenes = drive(TownSource(rig=nuscenes_rig(SIZE)), 0, 9)
+    spec = ConditionSpec((8, 16), (4, 8), frozenset({"warp", "objects"}))
+    now = build_conditions([[scenes[5]]], [scenes[4]], [scenes[0]], spec)
+    batch = FrameStreams(clips, 1, seed=0)
+    step = next(s for s in range(18) if np.array_equal(batch(s)["conditions"].ego[0, 0], now.ego[0, 0]))
+    read = batch(step)["conditions"]
+    assert torch.equal(read.layout, now.layout)
+    assert torch.allclose(read.motion, now.motion)
+    assert torch.allclose(read.anchor_motion, now.anchor_motion)
+    assert torch.allclose(read.previous_points, now.previous_points, atol=0.1, equal_nan=True)
+    assert torch.equal(read.object_pixels, now.object_pixels)
+
+
+def test_scenes_follow_each_other_at_12_hz() -> None:
+    scenes = drive(TownSource(rig=nuscenes_rig(SIZE)), 1, 13)
+    assert scenes[-1].timestamp - scenes[0].timestamp == pytest.approx(12 / FPS)
+    for before, after in zip(scenes, scenes[1:], strict=False):
+        travelled = np.linalg.norm(after.ego.xy - before.ego.xy)
+        assert travelled <= max(before.ego.speed, after.ego.speed) / FPS + 1e-6
+
+
+def test_batches_are_a_function_of_the_step(clips: Path) -> None:
+    streams = FrameStreams(clips, 3, seed=1)
+    for step in (0, 4, 11):
+        one, two = streams(step), FrameStreams(clips, 3, seed=1)(step)
+        assert torch.equal(one["frames"], two["frames"])
+        assert torch.equal(one["reset"], two["reset"])
+    resets = torch.stack([streams(step)["reset"] for step in range(1, 19)])
+    assert resets.sum(0).tolist() == [2, 2, 2], "every stream begins anew once per clip"
+    assert torch.equal(PictureBatches(clips, 4, 0)(7)["pictures"], PictureBatches(clips, 4, 0)(7)["pictures"])
+
+
+def test_evaluation_towns_are_never_recorded(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="first_seed"):
+        record_clips(RecordConfig(str(tmp_path), first_seed=899_999, clips=2))
+    with pytest.raises(FileNotFoundError, match="clip_"):
+        clip_folders(tmp_path)
+
+
+def test_trained_weights_drive(weights: Path) -> None:
+    assert {path.name for path in weights.iterdir()} == {
+        "codec.json", "codec.safetensors", "stage.json", "stage.safetensors",
+    }  # fmt: skip
+    env = DriveWorldEnv(generator="stage", image_size=SIZE, generator_options={"weights": weights})
+    first, _ = env.reset(seed=0, options={"town": 900_000})
+    observation, *_ = env.step([0.0, 0.0])
+    assert observation["CAM_FRONT"].shape == (*SIZE, 3)
+    assert not np.array_equal(first["CAM_FRONT"], observation["CAM_FRONT"])
+
+
+def test_evaluation_writes_its_table(weights: Path, tmp_path: Path) -> None:
+    options = {"weights": str(weights), "image_size": SIZE}
+    config = EvaluationConfig(str(tmp_path), towns=1, frames=(1, 2), steps=(1,), trials=1, generator_options=options)
+    out = evaluate(replace(config, samples_per_pixel=1))
+    table = (out / "table.md").read_text()
+    assert "| 1 step |" in table and "| codec |" in table and "steering:" in table
+    assert (out / "contact_1.png").stat().st_size > 1000
