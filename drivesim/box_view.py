@@ -84,8 +84,9 @@ def _centre_and_axes(tracks: Tracks, near: NDArray[np.int64], origin: NDArray[np
 
 @lru_cache(maxsize=16)
 def _projection(rig: CameraRig, size: tuple[int, int]) -> NDArray[np.float64]:
-    """Ego points to seven numbers per camera [V, 7, 4]: u d, v d and depth d, then four that are negative beyond the left,
-    upper, right and lower edge of the picture. Whole numbers u, v [px] are the middles of pixels."""
+    """Ego points to seven numbers per camera [V, 7, 4]: u d, v d and depth d, then four that are negative beyond the
+    left, upper, right and lower edge of the picture. Whole numbers u, v [px] are the middles of pixels.
+    """
     k = rig.resized(size).intrinsics
     x, y, d = np.moveaxis(k @ rig.camera_from_ego[:, :3], 1, 0)
     x, y = x - 0.5 * d, y - 0.5 * d
@@ -103,7 +104,7 @@ def _homogeneous_pixels(axes: Array, rig: CameraRig, poses: NDArray[np.float64],
 
 
 def _visible_pairs(pixels: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cameras [K] and boxes [K] with a corner inside every edge of the picture and before the camera, farthest first."""
+    """Cameras [K] and boxes [K] with a corner inside every edge of the picture and in front, farthest first."""
     half = np.abs(pixels[:, 2:, 1:])
     furthest = pixels[:, 2:, 0] + half[:, :, 0] + half[:, :, 1] + half[:, :, 2]  # [V, 5, M]
     pair = np.flatnonzero(furthest.min(1) > NEAR)
@@ -153,7 +154,7 @@ def _count_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _extent(polygons: Array, size: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last (column, row) [2, F] that polygons [3, 5, F] may touch, all of the picture if they pass the camera."""
+    """First and last (column, row) [2, F] that polygons [3, 5, F] may touch; all if they reach behind the camera."""
     depth = polygons[2]
     uv = polygons[:2] / np.maximum(depth, NEAR)
     limit = np.array([[size[1] - 1], [size[0] - 1]])
@@ -165,10 +166,10 @@ def _extent(polygons: Array, size: tuple[int, int]) -> tuple[NDArray[np.int64], 
 
 
 def _edge_bounds(polygons: Array) -> Array:
-    """Slope and intercept over rows of the bounds of the column that the edges of polygons [3, 5, F] set, and whether they
-    are lower bounds: [3, 4, F].
+    """Bounds of the column set by the edges of polygons [3, 5, F]: slope, intercept, whether a lower bound [3, 4, F].
 
-    The edges lie half a pixel outside along the axis they are steeper against, so that all pixels they pass are drawn.
+    The bound in a row is slope * row + intercept. The edges lie half a pixel outside along the axis they are steeper
+    against, so that all pixels they pass are drawn.
     """
     x, y, d = polygons[:, :-1]
     x1, y1, d1 = polygons[:, 1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ _DEPTH = _HEADING + 2
 _COLOR = _DEPTH + 1
 _FACE = _COLOR + 4
 LAYOUT_CHANNELS = (
-    *MAP_CLASSES, *OBJECT_CLASSES, "heading_sin", "heading_cos", "inverse_depth", "red", "green", "blue", "color_known", "face",
+    *MAP_CLASSES, *OBJECT_CLASSES, "heading_sin", "heading_cos", "inverse_depth",
+    "red", "green", "blue", "color_known", "face",
 )  # fmt: skip
 
 
@@ -80,7 +82,7 @@ class Conditions:
 
     def to(self, device: torch.device | str) -> Conditions:
         """The same conditions on another device."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         return Conditions(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()})
 
 
@@ -108,7 +110,9 @@ def build_conditions(
         chain = [before or frames[0], *frames]
         pairs = zip(chain, frames)
         worlds.append([_frame(now, old, anchor, spec, layout[world, time]) for time, (old, now) in enumerate(pairs)])
-    stacked = {name: _stacked([[frame[name] for frame in frames] for frames in worlds]) for name in worlds[0][0]}
+    stacked: dict[str, Any] = {
+        name: _stacked([[frame[name] for frame in frames] for frames in worlds]) for name in worlds[0][0]
+    }
     mounts = [_mounting(frames[0].rig) for frames in scenes]
     return Conditions(
         layout=torch.from_numpy(layout), **stacked, intrinsics=_stacked([unit for unit, _ in mounts]),
@@ -218,7 +222,7 @@ def _object_pixels(cover: BoxCover) -> NDArray[np.int32]:
 
 
 def _previous_surface(now: Scene, before: Scene, cover: BoxCover, spec: ConditionSpec) -> NDArray[np.float32]:
-    """Surface points [V, h, w, 3] of the layout (ground and boxes) in the previous ego frame; NaN where it says nothing."""
+    """Surface [V, h, w, 3] that the layout tells of (ground and boxes) in the previous ego frame, NaN elsewhere."""
     view = _ground_view(now.rig, spec.warp_size)
     motion = invert_pose(before.ego.pose) @ now.ego.pose
     points = transform_points(motion, view.ground_points)

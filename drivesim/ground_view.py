@@ -1,8 +1,8 @@
 """Map classes as the cameras and the bird's-eye view see them: ground-plane sampling of a coverage pyramid.
 
-The map is drawn once per `HdMap` object into an eight-class coverage pyramid (one byte per class, packed into one 64-bit
-word per cell). A view is then nothing but look-ups at coordinates that are constant in the ego frame, so that a step costs
-one rotation and one gather, whatever the map holds.
+The map is drawn once per `HdMap` object into an eight-class coverage pyramid (one byte per class, packed into one
+64-bit word per cell). A view is then nothing but look-ups at coordinates that are constant in the ego frame, so that a
+step costs one rotation and one gather per level, whatever the map holds.
 """
 
 from __future__ import annotations
@@ -39,21 +39,18 @@ class CoveragePyramid:
     levels: tuple[NDArray[np.uint64], ...]  # [rows, columns] of cells of RESOLUTION * 2**level [m]
     origin: NDArray[np.float64]  # (x, y) of the lower corner [m]
 
-    def cells_at(self, level: int, points: NDArray[np.float32], pose: NDArray[np.float64]) -> NDArray[np.uint64]:
-        """Cells [R, C] of a level, 0 outside, at points [R, C, 2] in the frame of `pose` [4, 4], in units of its cells."""
-        cells = np.empty(points.shape[:2], np.uint64)
-        self.copy_cells(level, points, pose, cells)
-        return cells
-
-    def copy_cells(
-        self, level: int, points: NDArray[np.float32], pose: NDArray[np.float64], out: NDArray[np.uint64]
-    ) -> None:
-        """Writes what `cells_at` returns into `out` [R, C]."""
+    def cells_at(
+        self, level: int, points: NDArray[np.float32], pose: NDArray[np.float64], out: NDArray[np.uint64] | None = None
+    ) -> NDArray[np.uint64]:
+        """Cells [R, C] of a level under points [R, C, 2], 0 outside; points in cells of that level, frame of `pose`."""
+        out = np.empty(points.shape[:2], np.uint64) if out is None else out
         # cv2 rounds to the nearest whole number and takes that for the middle of a cell.
         offset = (pose[:2, 3] - self.origin) / (RESOLUTION * 2.0**level) - 0.5
         places = cv2.transform(points, np.column_stack([pose[:2, :2], offset]))
         # Floats of 64 bits are the only words of that size that cv2 moves; it does not look into them.
-        cv2.remap(self.levels[level].view(np.float64), places, None, cv2.INTER_NEAREST, dst=out.view(np.float64))
+        source, target = self.levels[level].view(np.float64), out.view(np.float64)
+        cv2.remap(source, places, np.empty(0), cv2.INTER_NEAREST, dst=target)
+        return out
 
 
 _PYRAMIDS: weakref.WeakKeyDictionary[HdMap, CoveragePyramid] = weakref.WeakKeyDictionary()
@@ -91,8 +88,8 @@ def _full_range(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
 class GroundView:
     """Samples map coverage for a rig at a layout size; everything that depends on the rig alone is computed once.
 
-    Number and level of samples are chosen per picture row, by the ground that its pixels cover. Rows are kept in the order of
-    that footprint, so that those with the same number and those with the same level follow one another.
+    Number and level of samples are chosen per picture row, by the ground that its pixels cover. Rows are kept in the
+    order of that footprint, so that those with the same number and those with the same level follow one another.
     """
 
     def __init__(self, rig: CameraRig, layout_size: tuple[int, int]) -> None:
@@ -125,7 +122,7 @@ class GroundView:
     def _footprint(samples: list[NDArray[np.float64]], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Extent [V, h] [m] of the ground under the pixels of every row, from four samples one below the other."""
         extent = np.abs(samples[-1] - samples[0]).max(-1) * len(samples) / (len(samples) - 1)
-        masked = np.ma.masked_array(extent, ~seen)
+        masked: np.ma.MaskedArray = np.ma.masked_array(extent, ~seen)
         return np.ma.median(masked, axis=-1).filled(np.nan)
 
     def _plan(
@@ -156,7 +153,7 @@ class GroundView:
         samples = np.empty((self._bounds[-1], words.shape[-1]), np.uint64)
         for level, (start, end) in enumerate(zip(self._bounds[:-1], self._bounds[1:])):
             if end > start:
-                pyramid.copy_cells(level, self._points[start:end], pose, samples[start:end])
+                pyramid.cells_at(level, self._points[start:end], pose, samples[start:end])
         begin = 0
         for count, start, end in self._groups:
             group = samples[begin : begin + count * (end - start)].reshape(end - start, count, words.shape[-1])

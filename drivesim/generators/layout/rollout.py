@@ -13,12 +13,13 @@ from torch import Tensor
 
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions, ConditionSpec
 from drivesim.generators.interface import Batch, GeneratorSpec
-from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
+from drivesim.scene import MAP_CLASSES
 
 # Painted in this order, later over earlier.
 MAP_COLORS = {
-    "walkway": (150, 140, 130), "drivable_area": (70, 72, 78), "carpark_area": (90, 88, 100), "ped_crossing": (190, 190, 200),
-    "stop_line": (235, 235, 235), "lane_divider": (225, 225, 225), "road_divider": (235, 190, 60), "road_block": (200, 90, 60),
+    "walkway": (150, 140, 130), "drivable_area": (70, 72, 78), "carpark_area": (90, 88, 100),
+    "ped_crossing": (190, 190, 200), "stop_line": (235, 235, 235), "lane_divider": (225, 225, 225),
+    "road_divider": (235, 190, 60), "road_block": (200, 90, 60),
 }  # fmt: skip
 OBJECT_COLORS = np.array([
     [255, 158, 0], [255, 99, 71], [233, 150, 70], [255, 127, 80], [255, 140, 0],
@@ -27,7 +28,7 @@ OBJECT_COLORS = np.array([
 _PIXEL = np.dtype({
     "names": ["map", "classes", "last_classes", "depth", "face"],
     "formats": ["u8", "u8", "u2", "u1", "u1"],
-    "offsets": [LAYOUT_CHANNELS.index(name) for name in ("drivable_area", "car", "pedestrian", "inverse_depth", "face")],
+    "offsets": list(map(LAYOUT_CHANNELS.index, ("drivable_area", "car", "pedestrian", "inverse_depth", "face"))),
     "itemsize": len(LAYOUT_CHANNELS),
 })  # fmt: skip
 SKY, GRASS = (176, 196, 214), (112, 132, 96)
@@ -37,7 +38,8 @@ class LayoutGenerator:
     """Pictures of the layout [B, T, V, H, W, 3]; stateless."""
 
     def __init__(self, image_size: tuple[int, int] = (72, 128)) -> None:
-        self.spec = GeneratorSpec(tuple(image_size), ConditionSpec(tuple(image_size)))
+        size = (int(image_size[0]), int(image_size[1]))
+        self.spec = GeneratorSpec(size, ConditionSpec(size))
 
     def start(self, history: Tensor | None, conditions: Conditions, seeds: Sequence[int]) -> None:
         """Nothing to remember."""
@@ -66,7 +68,9 @@ def paint(layout: NDArray[np.uint8]) -> NDArray[np.uint8]:
     boxes = np.flatnonzero(flat["face"] != 0)
     colors[boxes] = _box_colors()[_classes(flat["classes"][boxes], flat["last_classes"][boxes]), flat["face"][boxes]]
     rows = colors.view(np.uint8).reshape(-1, pixels.shape[-1], 4)
-    return cv2.cvtColor(rows, cv2.COLOR_RGBA2RGB).reshape(*pixels.shape, 3)
+    picture = np.empty((*pixels.shape, 3), np.uint8)
+    cv2.cvtColor(rows, cv2.COLOR_RGBA2RGB, dst=picture.reshape(len(rows), -1, 3))
+    return picture
 
 
 def _coverage_codes(words: NDArray[np.uint64]) -> NDArray[np.int64]:
