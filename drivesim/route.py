@@ -72,7 +72,7 @@ def _along(tables: LaneTables, lanes: list[int], start: float, seed: int, begin:
     graph = tables.graph
     lengths = tables.length[lanes]
     edges = np.append(0.0, np.cumsum(lengths))
-    s = np.arange(start, min(edges[-1], start + BEHIND + AHEAD + 2.0 * _GROWTH), SPACING)
+    s = np.arange(start, min(edges[-1], start + BEHIND + AHEAD + _GROWTH), SPACING)
     slot = np.minimum(np.searchsorted(edges, s, side="right") - 1, len(lanes) - 1)
     rows = [slice(graph.offsets[lane], graph.offsets[lane + 1]) for lane in lanes]
     axis = np.concatenate([graph.arc_length[row] + edge for row, edge in zip(rows, edges.tolist())])

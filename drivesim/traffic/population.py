@@ -155,13 +155,14 @@ def add_vehicle(
         room = room + 0.5 * np.append(np.abs(state.motion.speed - speed), abs(ego_speed - speed)) + 0.4 * speed
         if (np.abs(others - tables.place[place]) < room).any():
             continue
-        return _with_vehicle(state, tables, body, lane, s, speed)
+        return place_vehicle(state, tables, body, lane, s, speed)
     return state
 
 
-def _with_vehicle(
+def place_vehicle(
     state: TrafficState, tables: LaneTables, body: Bodies, lane: int, s: float, speed: float
 ) -> TrafficState:
+    """The state with one more vehicle at distance `s` [m] on a lane, unless something stands close ahead."""
     lanes = follow_lanes(tables, lane, PATH_POINTS + s, (state.seed, state.next_id))
     path = make_path(tables, lanes, s - BEHIND)
     if path.blocked[0] < BEHIND + 25.0:
@@ -190,10 +191,11 @@ def _with_vehicle(
 def _draw_vehicle(identity: int, rng: np.random.Generator) -> Bodies:
     shares = np.cumsum([share for _, share, _, _ in _CLASSES])
     name, _, eagerness, top = _CLASSES[int(np.searchsorted(shares, rng.random() * shares[-1]))]
-    return _body(identity, name, eagerness * rng.uniform(0.86, 1.1), top * rng.uniform(0.85, 1.1), rng)
+    return make_body(identity, name, eagerness * rng.uniform(0.86, 1.1), top * rng.uniform(0.85, 1.1), rng)
 
 
-def _body(identity: int, name: str, eagerness: float, top: float, rng: np.random.Generator) -> Bodies:
+def make_body(identity: int, name: str, eagerness: float, top: float, rng: np.random.Generator) -> Bodies:
+    """One road user of a class, of a size and colour drawn for it; `top` is its top speed [m/s]."""
     size = np.array(MEAN_SIZE[name]) * rng.uniform(0.94, 1.06, 3)
     return Bodies(
         ids=np.array([identity], np.int64),
@@ -222,7 +224,7 @@ def add_walker(
     target, crosses = next_node(graph, node, here - np.exp(2j * np.pi * rng.random()), (state.seed, key, 3))
     if crosses:
         return state
-    body = _body(state.next_id, "pedestrian", 1.0, 2.0, rng)
+    body = make_body(state.next_id, "pedestrian", 1.0, 2.0, rng)
     one, ahead = np.ones(1), (target - here) / abs(target - here)
     pace, side = rng.uniform(1.0, 1.6), rng.uniform(0.34, 0.5)
     walker = Walkers(
