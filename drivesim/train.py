@@ -148,7 +148,7 @@ class Trainer:
         trained = {n: p.detach() for n, p in self.module.named_parameters() if n in self.average}
         state = {
             "step": self.step, "trained": trained, "average": self.average, "carry": _plain(self.carry),
-            "optimizer": self.optimizer.state_dict(), "history": self.history,
+            "optimizer": self.optimizer.state_dict(), "history": self.history, "buffers": dict(self.module.named_buffers()),
         }  # fmt: skip
         temporary = self.checkpoint.with_suffix(".tmp")
         torch.save(state, temporary)
@@ -168,6 +168,8 @@ class Trainer:
         with torch.no_grad():
             for name, value in state["trained"].items():
                 own[name].copy_(value)
+            for name, buffer in self.module.named_buffers():
+                buffer.copy_(state["buffers"][name])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.history = state["step"], state["history"]

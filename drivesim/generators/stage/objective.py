@@ -15,8 +15,9 @@ from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.degrade import dct_filter
 from drivesim.diffusion.flow import add_noise, euler_step, noise_levels
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
-from drivesim.generators.stage.network import StageNetwork
-from drivesim.generators.stage.rollout import network_inputs
+from drivesim.generators.stage.network import NetworkInputs, StageNetwork
+from drivesim.generators.stage.rollout import layout_planes, network_inputs
+from drivesim.nn.discriminator import LatentDiscriminator, balanced, hinge_loss
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,10 @@ class ObjectiveConfig:
     degrade: float = 0.3  # share of these whose previous frame is noised and low-passed
     noise: float = 0.25  # largest standard deviation of that noise
     drop_color: float = 0.1  # share of frames whose boxes lose their colours
-    steps: int = 2  # denoising steps of the streams themselves, as at run time
+    steps: int = 1  # denoising steps of the streams themselves, as at run time
+    refined: float = 0.5  # share of the worlds on which lower noise levels are learnt too
+    adversarial: float = 0.5  # gradient of the adversarial term relative to that of the squared error; 0 leaves it out
+    adversarial_from: float = 0.5  # share of the run after which it begins
     memory: bool = True  # HTFT on
     weight_power: float = 0.2  # c of the object-size weights
     weight_scale: float = 2.0  # k of the object-size weights
@@ -58,9 +62,15 @@ class StageObjective(nn.Module):
         self.network = network
         self.codec = codec.requires_grad_(False)
         self.config = config or ObjectiveConfig()
+        self.discriminator: LatentDiscriminator | None = None
+        if self.config.adversarial > 0:
+            shape = network.config
+            stride = shape.layout_stride // shape.patch
+            self.discriminator = LatentDiscriminator(shape.latent_channels, len(LAYOUT_CHANNELS), stride)
 
     def loss(self, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Any]]:
-        """Weighted squared error of the clean latents at pure noise and at one random lower noise level.
+        """Weighted squared error of the clean latents at pure noise and, on some worlds, at a random lower noise level;
+        from half of the run on a discriminator of latents pulls the first prediction away from the blurred mean.
 
         `batch`: `frames` uint8 [B, V, H, W, 3], `conditions` (T = 1), `reset` bool [B] where a new stream begins, and
         `carry`, the `StreamCarry` of the step before (None at the very start), and `progress` (0..1) of the run. The
@@ -74,7 +84,7 @@ class StageObjective(nn.Module):
             truth = self._encode(frames)
         carry = self._begin(batch["carry"], truth, reset)
         self._drop_colors(conditions)
-        previous = self._previous(carry, batch.get("progress", 1.0))
+        previous = self._previous(carry, batch["progress"])
         inputs = network_inputs(self.network, previous, carry.anchor, conditions)
         going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
         weight = going_on * size_weights(conditions.object_pixels[:, 0], truth.shape[-2:], self.config)
@@ -84,19 +94,48 @@ class StageObjective(nn.Module):
         noise = torch.randn_like(target)
         start = torch.ones(len(target))
         clean, features = self.network(noise, start, inputs, *self._recall(memory, 0))
+        clean = clean.float()
         coarse = _weighted_error(clean, target, weight)
-
-        sigma = self._random_levels(len(reset)).repeat_interleave(self.network.config.views)
-        noisy = add_noise(target, torch.randn_like(target), sigma)
-        refined, _ = self.network(noisy, sigma, inputs, *self._recall(memory, min(1, self.config.steps - 1)))
-        fine = _weighted_error(refined, target, weight)
+        loss, logs = coarse, {"coarse": coarse.detach()}
+        if self._adversarial(batch["progress"]):
+            layout = layout_planes(conditions, target.dtype)
+            verdict, fooling = self._judge(clean, target, layout, coarse)
+            loss = loss + verdict + fooling
+            logs["discriminator"] = verdict.detach()
+        fine = self._refine(target, weight, inputs, memory)
+        if fine is not None:
+            loss, logs["fine"] = loss + fine, fine.detach()
 
         with torch.no_grad():
             carry = self._advance(
                 carry, truth, reset, noise, clean.detach(), [f.detach() for f in features], inputs, memory
             )
-        logs = {"coarse": coarse.detach(), "fine": fine.detach(), "carry": carry}
-        return coarse + fine, logs
+        return loss, logs | {"carry": carry}
+
+    def _adversarial(self, progress: float) -> bool:
+        return self.discriminator is not None and progress >= self.config.adversarial_from
+
+    def _judge(self, clean: Tensor, target: Tensor, layout: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of the discriminator and of the network that is to fool it."""
+        assert self.discriminator is not None
+        verdict = hinge_loss(self.discriminator(target, layout), self.discriminator(clean.detach(), layout))
+        fooling = -self.discriminator.frozen(clean, layout).mean()
+        return verdict, balanced(fooling, coarse, clean, self.config.adversarial)
+
+    def _refine(self, target: Tensor, weight: Tensor, inputs: NetworkInputs, memory: StreamingBuffer) -> Tensor | None:
+        """Error at one random lower noise level on the first worlds; None if there are none."""
+        views = self.network.config.views
+        rows = round(self.config.refined * len(target) / views) * views
+        if rows == 0:
+            return None
+        sigma = self._random_levels(rows // views).repeat_interleave(views)
+        noisy = add_noise(target[:rows], torch.randn_like(target[:rows]), sigma)
+        part = NetworkInputs(inputs.context[:rows], inputs.embedding[:rows], inputs.tokens[:rows])
+        recalled, present = self._recall(memory, min(1, self.config.steps - 1))
+        if recalled is not None and present is not None:
+            recalled, present = [layer[:rows] for layer in recalled], present[:rows]
+        refined, _ = self.network(noisy, sigma, part, recalled, present)
+        return _weighted_error(refined, target[:rows], weight[:rows])
 
     @staticmethod
     def restore_carry(plain: Mapping[str, Any]) -> StreamCarry:
@@ -149,7 +188,7 @@ class StageObjective(nn.Module):
 
     def _random_levels(self, worlds: int) -> Tensor:
         """Noise levels [B] of the second prediction: half of them those of the run-time schedule, the rest anywhere."""
-        schedule = torch.tensor(noise_levels(self.config.steps)[1:] or (0.5,))
+        schedule = torch.tensor(noise_levels(max(self.config.steps, 2))[1:])
         fixed = schedule[torch.randint(len(schedule), (worlds,))]
         return torch.where(torch.rand(worlds) < 0.5, fixed, 0.02 + 0.96 * torch.rand(worlds))
 
@@ -161,7 +200,7 @@ class StageObjective(nn.Module):
         noise: Tensor,
         clean: Tensor,
         features: list[Tensor],
-        inputs: Any,
+        inputs: NetworkInputs,
         memory: StreamingBuffer,
     ) -> StreamCarry:
         """Finishes the sampler that pure noise began and moves every stream on; new streams keep the truth."""

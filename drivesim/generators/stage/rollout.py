@@ -46,7 +46,7 @@ class StageGenerator(nn.Module):
     """
 
     def __init__(
-        self, weights: str | Path | None = SHIPPED, steps: int = 2, dtype: str = "bfloat16",
+        self, weights: str | Path | None = SHIPPED, steps: int = 1, dtype: str = "bfloat16",
         image_size: tuple[int, int] = (72, 128), memory: bool = True, network: StageNetwork | None = None,
         codec: ImageCodec | None = None,
     ) -> None:  # fmt: skip
@@ -134,10 +134,15 @@ def network_inputs(network: StageNetwork, latents: Tensor, anchor: Tensor, condi
     warped = sample_ring(latents.float(), camera, uv).to(dtype)  # [B, K, V, C, h, w]
     references = torch.cat([latents, *warped.unbind(1), anchor], dim=2).flatten(0, 1)
     masks = seen.movedim(1, 2).flatten(0, 1).to(dtype)
-    layout = conditions.layout[:, 0].flatten(0, 1).permute(0, 3, 1, 2).to(dtype) / 255.0
+    layout = layout_planes(conditions, dtype)
     motion = motion_features(conditions.motion[:, 0], conditions.anchor_motion[:, 0], conditions.ego[:, 0]).to(dtype)
     directions = rays.flatten(0, 1).permute(0, 3, 1, 2).to(dtype)
     return network.prepare(references, masks, directions, layout, motion, conditions.tags[:, 0].to(dtype))
+
+
+def layout_planes(conditions: Conditions, dtype: torch.dtype) -> Tensor:
+    """Layouts of the only frame as planes in [0, 1] [B * V, C, h, w], channels-last in memory."""
+    return conditions.layout[:, 0].flatten(0, 1).permute(0, 3, 1, 2).to(dtype) / 255.0
 
 
 def denoise(
