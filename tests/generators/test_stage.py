@@ -13,9 +13,10 @@ from drivesim.codecs.image import CodecConfig, ImageCodec
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.flow import noise_levels
 from drivesim.generators.stage.memory import LENGTH, OFFSETS, StreamingBuffer
-from drivesim.generators.stage.network import MOTION, NetworkConfig, StageNetwork
+from drivesim.generators.stage.network import MOTION, NetworkConfig, NetworkInputs, StageNetwork
 from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective, size_weights
 from drivesim.generators.stage.rollout import StageGenerator, denoise, network_inputs, store
+from drivesim.nn.warp import viewing_rays
 from drivesim.weights_io import WeightsError, save_weights
 
 TINY = NetworkConfig(
@@ -57,6 +58,11 @@ def some_conditions(worlds: int, seed: int) -> Conditions:
     )  # fmt: skip
 
 
+def inputs_of(network: StageNetwork, latents: torch.Tensor, conditions: Conditions) -> NetworkInputs:
+    rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, latents.shape[-2:])
+    return network_inputs(network, latents, latents, rays, conditions)
+
+
 def pictures(worlds: int, seed: int) -> torch.Tensor:
     g = torch.Generator().manual_seed(seed)
     return torch.randint(0, 255, (worlds, 1, 6, *SIZE, 3), generator=g, dtype=torch.uint8)
@@ -80,7 +86,7 @@ def test_streamed_equals_uncached() -> None:
     buffer, history = StreamingBuffer(), []
     with torch.no_grad():
         for index in range(LENGTH + 3):
-            inputs = network_inputs(network, latents, latents, some_conditions(1, index))
+            inputs = inputs_of(network, latents, some_conditions(1, index))
             noise = torch.randn(6, 4, 4, 8)
             streamed, features = denoise(network, noise, inputs, sigmas, buffer)
             uncached = StreamingBuffer()
@@ -99,7 +105,7 @@ def test_streamed_equals_uncached() -> None:
 
 def test_empty_buffer_equals_no_memory() -> None:
     network = tiny_network()
-    inputs = network_inputs(network, torch.zeros(1, 6, 4, 4, 8), torch.zeros(1, 6, 4, 4, 8), some_conditions(1, 0))
+    inputs = inputs_of(network, torch.zeros(1, 6, 4, 4, 8), some_conditions(1, 0))
     noise, sigma = torch.randn(6, 4, 4, 8), torch.ones(6)
     with torch.no_grad():
         plain, stored = network(noise, sigma, inputs)
@@ -173,7 +179,7 @@ def test_state_does_not_grow() -> None:
 
 def test_every_camera_reads_its_neighbours() -> None:
     network = tiny_network()
-    inputs = network_inputs(network, torch.zeros(1, 6, 4, 4, 8), torch.zeros(1, 6, 4, 4, 8), some_conditions(1, 0))
+    inputs = inputs_of(network, torch.zeros(1, 6, 4, 4, 8), some_conditions(1, 0))
     noise = torch.randn(6, 4, 4, 8)
     changed = noise.clone()
     changed[0] += 1.0

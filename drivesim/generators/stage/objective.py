@@ -18,6 +18,7 @@ from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import NetworkInputs, StageNetwork
 from drivesim.generators.stage.rollout import layout_planes, network_inputs
 from drivesim.nn.discriminator import LatentDiscriminator, balanced, hinge_loss
+from drivesim.nn.warp import viewing_rays
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class StageObjective(nn.Module):
         carry = self._begin(batch["carry"], truth, reset)
         self._drop_colors(conditions)
         previous = self._previous(carry, batch["progress"])
-        inputs = network_inputs(self.network, previous, carry.anchor, conditions)
+        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, truth.shape[-2:])
+        inputs = network_inputs(self.network, previous, carry.anchor, rays, conditions)
         going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
         weight = going_on * size_weights(conditions.object_pixels[:, 0], truth.shape[-2:], self.config)
         target = truth.flatten(0, 1)

@@ -32,6 +32,7 @@ class StageState:
 
     latents: Tensor  # [B, V, C, h, w], the previous frame
     anchor: Tensor  # [B, V, C, h, w], the first frame
+    rays: Tensor  # [B, V, h, w, 3], viewing directions in the ego frame, the same for the whole drive
     buffer: StreamingBuffer
     pending: tuple[Tensor, ...] | None  # features per layer [B, S, V, c, h, w] of the last frame, not yet in the buffer
     seeds: tuple[int, ...]
@@ -75,14 +76,15 @@ class StageGenerator(nn.Module):
             accepted = ("B", "T0 >= 1", "V", *self.spec.image_size, 3)
             raise ValueError(f"history: found {found}, accepted {accepted}: stage continues from at least one frame")
         anchor, latents = self._encode(history[:, 0]), self._encode(history[:, -1])
-        return StageState(latents, anchor, StreamingBuffer(), None, tuple(int(seed) for seed in seeds))
+        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, self.latent_size)
+        return StageState(latents, anchor, rays, StreamingBuffer(), None, tuple(int(seed) for seed in seeds))
 
     @torch.inference_mode()
     def step(self, state: StageState, conditions: Conditions) -> tuple[Tensor, StageState]:
         """The next frame uint8 [B, 1, V, H, W, 3]."""
         begin = perf_counter()
         state = self.commit(state)
-        inputs = network_inputs(self.network, state.latents, state.anchor, conditions)
+        inputs = network_inputs(self.network, state.latents, state.anchor, state.rays, conditions)
         noisy = self._noise(state)
         clean, stored = denoise(
             self.network, noisy, inputs, self.sigmas, state.buffer if self.memory else StreamingBuffer()
@@ -102,10 +104,10 @@ class StageGenerator(nn.Module):
         return replace(state, buffer=state.buffer.push(store(self.network, state.pending)), pending=None)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """See `drivesim.generators.stage.objective.StageObjective`, which trains the network of this generator."""
-        from drivesim.generators.stage.objective import StageObjective
+        """The squared error of `drivesim.generators.stage.objective.StageObjective`, which trains this network."""
+        from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective
 
-        return StageObjective(self.network, self.codec).loss(batch)
+        return StageObjective(self.network, self.codec, ObjectiveConfig(adversarial=0.0)).loss(batch)
 
     def _encode(self, frames: Tensor) -> Tensor:
         pictures = to_float(frames.flatten(0, 1)).to(self.dtype)
@@ -121,10 +123,12 @@ class StageGenerator(nn.Module):
         return torch.cat(draws).to(self.dtype)
 
 
-def network_inputs(network: StageNetwork, latents: Tensor, anchor: Tensor, conditions: Conditions) -> NetworkInputs:
-    """Everything the denoising steps of one frame share; latents and anchor [B, V, C, h, w], conditions with T = 1."""
+def network_inputs(
+    network: StageNetwork, latents: Tensor, anchor: Tensor, rays: Tensor, conditions: Conditions
+) -> NetworkInputs:
+    """Everything the denoising steps of one frame share: latents and anchor [B, V, C, h, w], viewing rays
+    [B, V, h, w, 3], conditions with T = 1."""
     dtype = latents.dtype
-    rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, latents.shape[-2:])
     if conditions.previous_points is None:
         raise ValueError("conditions.previous_points: found None, accepted conditions built with the part 'warp'")
     points = surface_hypotheses(
