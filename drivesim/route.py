@@ -17,6 +17,7 @@ SPACING = 2.0  # [m] between route points
 BEHIND, AHEAD = 20.0, 130.0  # [m] of route that are kept
 _GROWTH = 30.0  # [m] that the route grows by at a time
 _WINDOW = (8, 24)  # points before and after the last projection among which the next is sought
+_CHANGE = 14.0  # [m] before and after the end of a lane that a change of lane takes there
 _LOST = 4.5  # [m] from the route beyond which the ego gets a new one, if it is on some lane
 
 
@@ -29,6 +30,7 @@ class Route:
     lane_s: NDArray[np.float64]  # [R] distance along that lane [m]
     width: NDArray[np.float64]  # [R] of that lane [m]
     seed: int
+    hops: int = 0  # lanes before the first one
     begin: float = 0.0  # [m] distance along the whole route of the first point
     at: int = 0  # index of the point nearest to the ego
 
@@ -62,12 +64,13 @@ def _foot(route: Route, row: int, x: float, y: float, yaw: float | None) -> tupl
 
 def start_route(tables: LaneTables, lane: int, s: float, seed: int, begin: float = 0.0) -> Route:
     """Route from BEHIND [m] before distance `s` [m] on a lane (index) on, or from the start of the lane."""
-    lanes = follow_lanes(tables, lane, s + AHEAD + _GROWTH, (seed, 11))
+    lanes = follow_lanes(tables, lane, s + AHEAD + _GROWTH, (seed, 11), evade=True)
     back = min(BEHIND, SPACING * math.floor(s / SPACING))
-    return replace(_along(tables, lanes, s - back, seed, begin - back), at=int(back / SPACING))
+    route = _along(tables, lanes, s - back)
+    return replace(route, seed=seed, begin=begin - back, at=int(back / SPACING))
 
 
-def _along(tables: LaneTables, lanes: list[int], start: float, seed: int, begin: float) -> Route:
+def _along(tables: LaneTables, lanes: list[int], start: float) -> Route:
     """Route along lanes from `start` [m] on the first one to the end of the last one."""
     graph = tables.graph
     lengths = tables.length[lanes]
@@ -77,12 +80,33 @@ def _along(tables: LaneTables, lanes: list[int], start: float, seed: int, begin:
     rows = [slice(graph.offsets[lane], graph.offsets[lane + 1]) for lane in lanes]
     axis = np.concatenate([graph.arc_length[row] + edge for row, edge in zip(rows, edges.tolist())])
     curve = np.concatenate([graph.points[row] for row in rows])
-    heading = np.unwrap(curve[:, 2])
-    points = np.stack(
-        [np.interp(s, axis, curve[:, 0]), np.interp(s, axis, curve[:, 1]), np.interp(s, axis, heading)], axis=-1
-    )
+    shift = _lane_changes(axis, edges, rows, curve)
+    curve[:, :2] += shift
+    columns = [curve[:, 0], curve[:, 1], np.unwrap(curve[:, 2]), np.hypot(*shift.T)]
+    x, y, heading, shifted = (np.interp(s, axis, column) for column in columns)
+    if shifted.any():
+        there = shifted > 1e-3
+        heading[there] = np.unwrap(np.arctan2(np.gradient(y), np.gradient(x)))[there]
+        heading = np.unwrap(heading)
+    points = np.stack([x, y, heading], axis=-1)
     lane = np.asarray(lanes)[slot]
-    return Route(points, graph.ids[lane], s - edges[slot], graph.width[lane], seed, begin)
+    return Route(points, graph.ids[lane], s - edges[slot], graph.width[lane], seed=0)
+
+
+def _lane_changes(
+    axis: NDArray[np.float64], edges: NDArray[np.float64], rows: list[slice], curve: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Shift [K, 2] [m] of points at distances `axis` [K] that turns jumps between lanes into smooth changes."""
+    shift = np.zeros((len(axis), 2))
+    last = np.cumsum([row.stop - row.start for row in rows])[:-1] - 1
+    for edge, row in zip(edges[1:-1].tolist(), last.tolist()):
+        jump = curve[row + 1, :2] - curve[row, :2]
+        if jump @ jump < 0.25:
+            continue
+        share = np.clip(0.5 + 0.5 * (axis - edge) / _CHANGE, 0.0, 1.0)
+        share = share * share * (3.0 - 2.0 * share) - (np.arange(len(axis)) > row)
+        shift += share[:, None] * jump
+    return shift
 
 
 def follow(route: Route, tables: LaneTables, ego: EgoState) -> Route:
@@ -112,15 +136,23 @@ def _points_away(route: Route, at: int, ego: EgoState) -> bool:
 def _continue(route: Route, tables: LaneTables) -> Route:
     """The route cut to BEHIND [m] behind its mark and led on; as it is where the map ends."""
     cut = max(route.at - int(BEHIND / SPACING), 0)
+    while cut > 0 and route.lane_s[cut] < _CHANGE:
+        cut -= 1  # the start of a lane may depend on the lane before
     ids = route.lane_ids[cut:]
-    lanes = tables.index(ids[np.append(True, ids[1:] != ids[:-1])]).tolist()
+    lanes = tables.index(_runs(ids)).tolist()
     if -1 in lanes:
         return route
     start = float(route.lane_s[cut])
     missing = start + BEHIND + AHEAD + _GROWTH - float(tables.length[lanes[:-1]].sum())
-    lanes = lanes[:-1] + follow_lanes(tables, lanes[-1], missing, (route.seed, 11))
-    longer = _along(tables, lanes, start, route.seed, route.begin + SPACING * cut)
-    return replace(longer, at=route.at - cut)
+    hops = route.hops + len(_runs(route.lane_ids[: cut + 1])) - 1
+    lanes = lanes[:-1] + follow_lanes(tables, lanes[-1], missing, (route.seed, 11), hops + len(lanes) - 1, evade=True)
+    longer = _along(tables, lanes, start)
+    return replace(longer, seed=route.seed, hops=hops, begin=route.begin + SPACING * cut, at=route.at - cut)
+
+
+def _runs(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ids without repetitions in a row."""
+    return ids[np.append(True, ids[1:] != ids[:-1])]
 
 
 def ego_intent(route: Route, tables: LaneTables, front: float) -> EgoIntent | None:

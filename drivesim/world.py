@@ -18,6 +18,7 @@ from drivesim.town.network import SPACING
 from drivesim.town.rig import nuscenes_rig
 from drivesim.town.town import Town, TownWindow
 from drivesim.traffic import Demand, LaneTables, ReactiveTraffic, TrafficState, empty_state, lane_tables, tracks_of
+from drivesim.traffic.paths import open_lane
 
 EVALUATION_TOWNS = 900_000  # town seeds from here on are for evaluation only
 TRAFFIC = ("idm", "none")
@@ -204,7 +205,8 @@ def _first_route(town: Town, seed: int, route_seed: int) -> Route:
     """Route from a random lane of the town's origin cell, marked where the ego starts."""
     lane_id, s = town.start(np.random.default_rng([seed, 61]))
     tables = _tables(town.window(np.array([1.0, 1.0])))
-    return start_route(tables, int(tables.index(np.array([lane_id]))[0]), s, route_seed)
+    lane = open_lane(tables, int(tables.index(np.array([lane_id]))[0]))
+    return start_route(tables, lane, s, route_seed)
 
 
 def _standing(window: TownWindow, ego: EgoState) -> Tracks:

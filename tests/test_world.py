@@ -14,8 +14,8 @@ from drivesim.scene import EgoState
 from drivesim.town.town import Town
 from drivesim.vehicle import KinematicBicycle
 from drivesim.world import TownSource, TownWorld, _tables
-from tests.roads import crossing, tables_of
-from tests.test_traffic import arrays_of
+from tests.roads import RoadLane, crossing, road_map, tables_of
+from tests.test_traffic import arrays_of, barrier
 
 DT = 1.0 / 12.0
 VEHICLE = KinematicBicycle()
@@ -206,3 +206,31 @@ def test_traffic_reacts_to_the_ego(source: TownSource, first: TownWorld) -> None
     both = np.intersect1d(standing.traffic.bodies.ids, going.traffic.bodies.ids)
     assert not np.array_equal(standing.scene.tracks.position[:10], going.scene.tracks.position[:10])
     assert both.size > 0
+
+
+def test_route_does_not_depend_on_how_it_is_driven() -> None:
+    plain = TownSource(traffic="none")
+    seen: list[dict[int, np.ndarray]] = [{}, {}]
+    for places, speed in zip(seen, (4.0, 14.0), strict=True):
+        world = plain.reset(2, {"town": 21, "route": 9})
+        while world.route.begin < 350.0:
+            world = plain.step(world, on_rails(world, speed), DT)
+            marks = np.round(world.route.begin + SPACING * np.arange(len(world.route.points))).astype(int)
+            places |= dict(zip(marks.tolist(), world.route.points[:, :2], strict=True))
+    both = sorted(set(seen[0]) & set(seen[1]))
+    assert len(both) > 150
+    assert max(np.linalg.norm(seen[0][mark] - seen[1][mark]) for mark in both) < 0.05
+
+
+def test_route_passes_beside_obstacles() -> None:
+    lanes = [
+        RoadLane(1, (-200.0, 0.0), (0.0, 0.0), (2,)),
+        RoadLane(2, (0.0, 0.0), (200.0, 0.0), left=3),
+        RoadLane(3, (0.0, 3.5), (200.0, 3.5), right=2),
+    ]
+    tables = tables_of(road_map(lanes), barrier(40.0, 0.0))
+    route = start_route(tables, 0, 150.0, 0)
+    y = np.interp(np.arange(-40.0, 100.0), route.points[:, 0], route.points[:, 1])
+    assert y[:20] == pytest.approx(np.zeros(20), abs=1e-6)
+    assert y[60:] == pytest.approx(np.full(80, 3.5), abs=1e-6)
+    assert np.abs(np.diff(y)).max() < 0.25

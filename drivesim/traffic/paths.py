@@ -16,19 +16,31 @@ _CLEARANCE = 4.0  # [m] to an obstacle that stands on the lane
 _BRAKING_HEADROOM = 2.0 * GENTLE_BRAKING * np.arange(PATH_POINTS)
 
 
-def follow_lanes(tables: LaneTables, lane: int, length: float, key: tuple[int, ...]) -> list[int]:
-    """Lane indices from `lane` on that together are at least `length` [m] long, chosen by hashes of `key`; shorter only
-    where the map ends. Lanes with an obstacle are avoided where there is a choice."""
+def follow_lanes(
+    tables: LaneTables, lane: int, length: float, key: tuple[int, ...], count: int = 0, evade: bool = False
+) -> list[int]:
+    """Lane indices from `lane` on that together are at least `length` [m] long; shorter only where the map ends.
+
+    Choices are hashes of `key` and of the number of lanes so far, `count` before these. Lanes with an obstacle are
+    avoided where there is a choice; to `evade` means to take the lane beside them otherwise.
+    """
     lanes, total = [lane], float(tables.length[lane])
     while total < length and len(lanes) < PATH_LANES:
         choices = tables.successors[lanes[-1]]
         if not choices:
             break
         open_ways = [c for c in choices if not _leads_to_obstacle(tables, c)] or choices
-        chosen = open_ways[int(unit(*key, lanes[-1], len(lanes)) * len(open_ways))]
-        lanes.append(chosen)
+        chosen = open_ways[int(unit(*key, int(tables.graph.ids[lanes[-1]]), count + len(lanes)) * len(open_ways))]
+        lanes.append(open_lane(tables, chosen) if evade else chosen)
         total += float(tables.length[chosen])
     return lanes
+
+
+def open_lane(tables: LaneTables, lane: int) -> int:
+    """The lane, or if an obstacle stands on it the first neighbour without."""
+    beside = (int(tables.graph.left[lane]), int(tables.graph.right[lane]))
+    free = (other for other in (lane, *beside) if other >= 0 and tables.blocked[other] == np.inf)
+    return next(free, lane)
 
 
 def _leads_to_obstacle(tables: LaneTables, lane: int) -> bool:
