@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,8 +60,8 @@ class Physical:
     def space(self) -> spaces.Box:
         """[chunk, 2]."""
         limits = self.vehicle.limits
-        low = np.tile(np.float32([-limits.max_braking, -limits.max_steering]), (self.chunk, 1))
-        high = np.tile(np.float32([limits.max_acceleration, limits.max_steering]), (self.chunk, 1))
+        low = np.tile(np.array([-limits.max_braking, -limits.max_steering], np.float32), (self.chunk, 1))
+        high = np.tile(np.array([limits.max_acceleration, limits.max_steering], np.float32), (self.chunk, 1))
         return spaces.Box(low, high, dtype=np.float32)
 
     def act(self, action: ArrayLike, ego: EgoState) -> list[Control]:
@@ -107,7 +108,7 @@ class Trajectory:
 
     def space(self) -> spaces.Box:
         """[6, 3]."""
-        high = np.tile(np.float32([self.reach, self.reach, np.pi]), (self.points, 1))
+        high = np.tile(np.array([self.reach, self.reach, np.pi], np.float32), (self.points, 1))
         return spaces.Box(-high, high, dtype=np.float32)
 
     def act(self, action: ArrayLike, ego: EgoState) -> list[Control]:
@@ -115,15 +116,19 @@ class Trajectory:
         return [self.vehicle.track(ego, _finite(action, ((self.points, 3),)), self.duration)] * self.chunk
 
 
-ACTIONS = {"normalized": Normalized, "physical": Physical, "discrete": Discrete, "trajectory": Trajectory}
+ACTIONS: dict[str, Callable[[KinematicBicycle, int], Action]] = {
+    "normalized": Normalized,
+    "physical": Physical,
+    "discrete": Discrete,
+    "trajectory": Trajectory,
+}
 
 
 def make_action(name: str, vehicle: KinematicBicycle, chunk: int) -> Action:
     """The action type of that name; ValueError for an unknown one."""
     if name not in ACTIONS:
         raise ValueError(f"action: found {name!r}, accepted {list(ACTIONS)}")
-    action: Action = ACTIONS[name](vehicle, chunk)
-    return action
+    return ACTIONS[name](vehicle, chunk)
 
 
 def _finite(action: ArrayLike, shapes: tuple[tuple[int, ...], ...]) -> NDArray[np.float64]:

@@ -78,26 +78,47 @@ def measure(generator: str | None, config: BenchConfig) -> BenchResult:
     env = DriveWorldEnv(**(dict(config.env) | {"generator": generator, "seconds": None, "action": "physical"}))
     observation, _ = env.reset(seed=config.seed, options=dict(config.options))
     steps = max(config.steps, config.drift[1] + DRIFT_WINDOW if config.drift else 0)
-    timings, walls, memory, tracks, resets = [], [], [], [], 0
-    process = psutil.Process()
+    samples, process = _Samples(), psutil.Process()
     for index in range(-config.warmup, steps):
         action = follow_route(observation)
         start = perf_counter()
         observation, _, terminated, truncated, info = env.step(action)
         wall = perf_counter() - start
         if index >= 0:
-            timings.append(info["timings"])
-            walls.append(wall)
-            tracks.append(info["metrics"]["tracks"])
-            memory.append(process.memory_info().rss if config.drift else 0)
+            samples.walls.append(wall)
+            samples.timings.append(info["timings"])
+            samples.tracks.append(info["metrics"]["tracks"])
+            samples.memory.append(process.memory_info().rss if config.drift else 0)
         if terminated or truncated:
             observation, _ = env.reset(options=dict(config.options))
-            resets += 1
+            samples.resets += 1
     env.close()
+    return _result(generator or "none", samples, config)
+
+
+@dataclass
+class _Samples:
+    """One entry per step."""
+
+    walls: list[float] = field(default_factory=list)  # [s]
+    timings: list[Timings] = field(default_factory=list)
+    tracks: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)  # [byte]
+    resets: int = 0
+
+
+def _result(generator: str, samples: _Samples, config: BenchConfig) -> BenchResult:
     return BenchResult(
-        generator or "none", steps, len(walls) / sum(walls), _stages(timings), float(np.mean(tracks)), resets, _peak_memory(),
-        torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0, _drift(walls, memory, config.drift),
-    )  # fmt: skip
+        generator=generator,
+        steps=len(samples.walls),
+        steps_per_second=len(samples.walls) / sum(samples.walls),
+        stages=_stages(samples.timings),
+        tracks=float(np.mean(samples.tracks)),
+        resets=samples.resets,
+        peak_memory=_peak_memory(),
+        peak_gpu_memory=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
+        drift=_drift(samples.walls, samples.memory, config.drift),
+    )
 
 
 def follow_route(observation: Observation) -> np.ndarray:
@@ -142,7 +163,8 @@ def table(results: Iterable[BenchResult]) -> str:
         rows.append(["drift of time, memory", *(_drift_cell(result.drift) for result in results)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]) for row in rows
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
+        for row in rows
     ]
     return "\n".join(["median / p95 [ms]", *lines])
 
@@ -159,6 +181,6 @@ def machine() -> dict[str, Any]:
     """What it was measured on."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "processor": platform.processor() or platform.machine(), "cores": psutil.cpu_count(), "threads": torch.get_num_threads(),
-        "gpu": gpu, "python": platform.python_version(), "torch": torch.__version__,
+        "processor": platform.processor() or platform.machine(), "cores": psutil.cpu_count(),
+        "threads": torch.get_num_threads(), "gpu": gpu, "python": platform.python_version(), "torch": torch.__version__,
     }  # fmt: skip

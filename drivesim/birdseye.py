@@ -132,5 +132,6 @@ def _draw_box(
     pixels = view.pixels(corners, ego)
     cv2.fillConvexPoly(picture, pixels, color, cv2.LINE_AA, _SHIFT)
     nose = corners[[0, 3]] + 0.3 * (corners[[1, 2]] - corners[[0, 3]])
-    shade = tuple(int(0.55 * channel) for channel in color)
-    cv2.line(picture, *view.pixels(nose, ego).tolist(), shade, 2, cv2.LINE_AA, _SHIFT)
+    shade = [int(0.55 * channel) for channel in color]
+    start, end = view.pixels(nose, ego).tolist()
+    cv2.line(picture, start, end, shade, 2, cv2.LINE_AA, _SHIFT)

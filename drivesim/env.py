@@ -84,6 +84,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         reward: Mapping[str, float] | None = None,
         source_options: Mapping[str, Any] | None = None,
         generator_options: Mapping[str, Any] | None = None,
+        reset_options: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -92,12 +93,13 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
             raise ValueError(f"seconds: found {seconds}, accepted a positive number, or None for no limit")
         self.render_mode = render_mode
         self.seconds = seconds
+        self.reset_options = check_options(reset_options)
         self.settings = {
             "source": _name(source), "generator": _name(generator), "traffic": traffic, "action": action,
             "observation": list(observation),
             "image_size": list(image_size) if image_size is not None else None, "seconds": seconds,
             "reward": dict(reward or {}), "source_options": dict(source_options or {}),
-            "generator_options": dict(generator_options or {}),
+            "generator_options": dict(generator_options or {}), "reset_options": dict(reset_options or {}),
         }  # fmt: skip
         self.weights = RewardWeights.of(reward)
         self.generator = _generator(generator, image_size, generator_options or {})
@@ -110,8 +112,8 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         self._sensors = make_sensors(observation, cameras, self.image_size)
         self._truth = Truth(self.image_size)
         self.action_space = self._action.space()
-        entries = {name: space for sensor in self._sensors for name, space in sensor.spaces().items()}
-        self.observation_space = spaces.Dict(entries)
+        entries = [(name, space) for sensor in self._sensors for name, space in sensor.spaces().items()]
+        self.observation_space = spaces.Dict(entries)  # type: ignore[assignment]
         self._state: EnvState | None = None
         self._window: Window | None = None
 
@@ -145,9 +147,12 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
     # Gymnasium.
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
-        """Begins a drive. Options: scene, town, weather, time_of_day, route, start_time; a source may take fewer."""
+        """Begins a drive. Options: scene, town, weather, time_of_day, route, start_time; a source may take fewer.
+
+        Options given here go before those that the environment was made with.
+        """
         super().reset(seed=seed)
-        check_options(options)
+        options = self.reset_options | check_options(options)
         clock = Stopwatch()
         world_seed = int(self.np_random.integers(2**31))
         world = self.source.reset(world_seed, options)

@@ -184,7 +184,7 @@ class Layout:
         scale = 0.5 * LAYOUT_CELLS / LAYOUT_EXTENT
         pixels = np.round((LAYOUT_EXTENT - corners[..., ::-1]) * scale - 0.5).astype(np.int32)
         for polygon in pixels:
-            cv2.fillConvexPoly(raster[-1], polygon, 255)
+            cv2.fillConvexPoly(raster[-1], polygon, (255,))
         return {"layout": raster}
 
 

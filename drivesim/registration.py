@@ -1,4 +1,4 @@
-"""The Gymnasium ids. Nothing is imported here at first: Gymnasium loads this module while it is being imported itself."""
+"""The Gymnasium ids. Imports wait: Gymnasium loads this module while it is being imported itself."""
 
 from __future__ import annotations
 

@@ -42,10 +42,10 @@ def locate(route: NDArray[np.float64], ego: EgoState) -> RoutePosition:
 def points_ahead(
     route: NDArray[np.float64], position: RoutePosition, ego: EgoState, count: int, spacing: float
 ) -> NDArray[np.float64]:
-    """Points [count, 2] of the route about every `spacing` [m] from the ego's foot on, ego frame; held at the route's end.
+    """Points [count, 2] of the route about every `spacing` [m] from the ego's foot on, in the ego frame.
 
-    Every point is moved along its own heading by what the ego is past its nearest point, so that the points flow towards
-    the ego instead of jumping from one route point to the next.
+    They are held at the route's end. Each is moved along its own heading by what the ego is past its nearest point, so
+    that the points flow towards the ego instead of jumping from one route point to the next.
     """
     row, last = position.row, len(route) - 1
     near, after = route[min(row, last - 1)].tolist(), route[min(row, last - 1) + 1].tolist()

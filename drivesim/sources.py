@@ -42,11 +42,12 @@ def make_source(
     raise ValueError(f"source: found {source!r}, accepted {SOURCES} or a WorldSource")
 
 
-def check_options(options: Mapping[str, Any] | None) -> None:
-    """ValueError if `options` of reset hold a key that no source knows."""
+def check_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options of a reset; ValueError if they hold a key that no source knows."""
     unknown = sorted(set(options or {}) - set(RESET_OPTIONS))
     if unknown:
         raise ValueError(f"options: found unknown {unknown}, accepted {list(RESET_OPTIONS)}")
+    return dict(options or {})
 
 
 def first_frames(source: WorldSource, world: World, spec: GeneratorSpec) -> NDArray[np.uint8] | None:

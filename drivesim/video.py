@@ -66,10 +66,9 @@ def camera_dict(frames: NDArray[np.uint8], names: Sequence[str] = CAMERAS) -> di
 
 
 def _tile(name: str, frame: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    if frame is None:
-        tile = np.full((*TILE, 3), 34, np.uint8)
-    else:
-        tile = cv2.resize(frame, TILE[::-1], interpolation=cv2.INTER_CUBIC)
+    tile = np.full((*TILE, 3), 34, np.uint8)
+    if frame is not None:
+        cv2.resize(frame, TILE[::-1], dst=tile, interpolation=cv2.INTER_CUBIC)
     label = name.removeprefix("CAM_").replace("_", " ").lower()
     cv2.putText(tile, label, (8, TILE[0] - 8), _FONT, 0.38, (0, 0, 0), 3, cv2.LINE_AA)
     cv2.putText(tile, label, (8, TILE[0] - 8), _FONT, 0.38, _INK, 1, cv2.LINE_AA)
@@ -160,12 +159,13 @@ class VideoWriter:
 
     def write(self, picture: NDArray[np.uint8]) -> None:
         """Appends one picture [H, W, 3] with even height and width; all of one size."""
-        if picture.shape[0] % 2 or picture.shape[1] % 2:
-            raise ValueError(f"video: found a picture of {picture.shape[:2]}, accepted even height and width")
+        size = picture.shape[0], picture.shape[1]
+        if size[0] % 2 or size[1] % 2:
+            raise ValueError(f"video: found a picture of {size}, accepted even height and width")
         if self._size is None:
-            self._size = self._stream.height, self._stream.width = picture.shape[:2]
-        if picture.shape[:2] != self._size:
-            raise ValueError(f"video: found a picture of {picture.shape[:2]} after one of {self._size}, accepted one size")
+            self._size = self._stream.height, self._stream.width = size
+        if size != self._size:
+            raise ValueError(f"video: found a picture of {size} after one of {self._size}, accepted one size")
         for packet in self._stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")):
             self._container.mux(packet)
 

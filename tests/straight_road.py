@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from drivesim.scene import MAP_CLASSES, CLASS_ID, EgoState, HdMap, LaneGraph, Scene, Tracks
+from drivesim.scene import CLASS_ID, MAP_CLASSES, EgoState, HdMap, LaneGraph, Scene, Tracks
 from drivesim.town.rig import nuscenes_rig
 
 ROAD_HALF_WIDTH = 3.5  # [m]
@@ -29,19 +29,20 @@ def track(x: float, y: float, yaw: float = 0.0, speed: float = 0.0, name: str = 
     """One object of 2 x 4 x 1.5 m."""
     velocity = speed * np.array([[np.cos(yaw), np.sin(yaw)]])
     return Tracks(
-        np.array([number]), np.array([CLASS_ID[name]]), np.array([[x, y, 0.75]]), np.array([[2.0, 4.0, 1.5]]), np.array([yaw]),
-        velocity,
+        np.array([number]), np.array([CLASS_ID[name]]), np.array([[x, y, 0.75]]), np.array([[2.0, 4.0, 1.5]]),
+        np.array([yaw]), velocity,
     )  # fmt: skip
 
 
 def straight_map() -> HdMap:
     """Drivable area 7 m wide from x = -50 to x = 1000 m."""
-    layers = {name: () for name in MAP_CLASSES} | {"drivable_area": (shapely.box(-50, -ROAD_HALF_WIDTH, 1000, ROAD_HALF_WIDTH),)}
+    road = shapely.box(-50, -ROAD_HALF_WIDTH, 1000, ROAD_HALF_WIDTH)
+    layers = dict.fromkeys(MAP_CLASSES, ()) | {"drivable_area": (road,)}
     points = np.array([[-50.0, 0.0, 0.0], [1000.0, 0.0, 0.0]])
     none = np.array([-1])
     graph = LaneGraph(
-        np.array([0]), points, np.array([0, 2]), np.array([7.0]), np.array([14.0]), np.zeros(0, np.int64), np.array([0, 0]), none,
-        none, np.array([False]), np.array([0]),
+        np.array([0]), points, np.array([0, 2]), np.array([7.0]), np.array([14.0]), np.zeros(0, np.int64),
+        np.array([0, 0]), none, none, np.array([False]), np.array([0]),
     )  # fmt: skip
     return HdMap(layers, graph, (-50.0, -20.0, 1000.0, 20.0))
 
@@ -58,7 +59,9 @@ class StraightRoad:
         """Ego at the origin."""
         along = np.linspace(-20.0, 980.0, 501)
         route = StraightRoute(np.stack([along, np.zeros(501), np.zeros(501)], axis=-1))
-        return StraightWorld(Scene(0.0, EgoState.at(0, 0, 0, self.speed), self.tracks, self.map, nuscenes_rig((36, 64))), route)
+        return StraightWorld(
+            Scene(0.0, EgoState.at(0, 0, 0, self.speed), self.tracks, self.map, nuscenes_rig((36, 64))), route
+        )
 
     def step(self, world: StraightWorld, ego: EgoState, dt: float) -> StraightWorld:
         """Everything moves on."""

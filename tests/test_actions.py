@@ -89,6 +89,8 @@ def test_trajectory_is_exact_for_what_the_vehicle_can_do(steering: float, accele
         curvature = np.tan(steering) / VEHICLE.shape.wheelbase
         yaw = curvature * distance
         radius = 1.0 / curvature if curvature else 0.0
-        plan.append((radius * np.sin(yaw) if curvature else distance, radius * (1.0 - np.cos(yaw)) if curvature else 0.0, yaw))
+        plan.append(
+            (radius * np.sin(yaw) if curvature else distance, radius * (1.0 - np.cos(yaw)) if curvature else 0.0, yaw)
+        )
     found = make_action("trajectory", VEHICLE, 1).act(plan, ego)
     np.testing.assert_allclose(found, [(acceleration, steering)], atol=1e-6)

@@ -18,7 +18,7 @@ POLICY = "policy=planners.lane_follower:LaneFollower"
 
 def drivesim(folder: Path, *arguments: str, fails: bool = False) -> str:
     """Runs the command line in `folder`; returns what it printed."""
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = 'drivesim'; from drivesim.cli import main; main()"
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from drivesim.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments], cwd=folder, capture_output=True, text=True, timeout=300
     )

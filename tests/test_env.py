@@ -22,7 +22,7 @@ from drivesim.scene import CAMERAS
 from tests.straight_road import ROAD_HALF_WIDTH, StraightRoad, track
 
 SMALL = (16, 32)
-TOWN = {"town": 900_001}
+TOWN = {"town": 1}  # one town for all tests: a new one takes a second
 
 
 def straight(**settings: Any) -> DriveWorldEnv:
@@ -34,7 +34,7 @@ def straight(**settings: Any) -> DriveWorldEnv:
 @pytest.fixture(scope="module")
 def layout() -> Iterator[DriveWorldEnv]:
     """The town in the cheapest pictures."""
-    env = DriveWorldEnv(generator="layout", image_size=SMALL)
+    env = DriveWorldEnv(generator="layout", image_size=SMALL, reset_options=TOWN)
     yield env
     env.close()
 
@@ -56,19 +56,19 @@ def test_check_env_of_every_id(name: str) -> None:
     size = {} if drivesim.ENV_IDS[name]["generator"] is None else {"image_size": SMALL}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(gym.make(name, **size).unwrapped)
+        check_env(gym.make(name, reset_options=TOWN, **size).unwrapped)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_check_env_of_every_action(action: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(gym.make("DriveWorldState-v0", action=action).unwrapped, skip_render_check=True)
+        check_env(gym.make("DriveWorldState-v0", action=action, reset_options=TOWN).unwrapped, skip_render_check=True)
 
 
 @pytest.mark.parametrize("key", ["default", *CAMERAS, *OTHER_KEYS])
 def test_every_observation_key_is_in_its_space(key: str) -> None:
-    env = DriveWorldEnv(generator="layout", image_size=SMALL, observation=(key,))
+    env = DriveWorldEnv(generator="layout", image_size=SMALL, observation=(key,), reset_options=TOWN)
     observation, _ = env.reset(seed=0)
     for _ in range(3):
         assert observation in env.observation_space
@@ -84,7 +84,7 @@ def test_default_observation_has_six_pictures_ego_and_route(layout: DriveWorldEn
 
 
 def test_render_modes() -> None:
-    env = DriveWorldEnv(generator="layout", image_size=SMALL, render_mode="rgb_array")
+    env = DriveWorldEnv(generator="layout", image_size=SMALL, render_mode="rgb_array", reset_options=TOWN)
     env.reset(seed=0)
     first = env.render()
     env.step(np.array([1.0, 0.0]))
@@ -190,7 +190,9 @@ def test_route_is_in_the_ego_frame() -> None:
     ahead = transform_points(env.scene.ego.pose, np.pad(observation["route"], ((0, 0), (0, 1))).astype(float))
     np.testing.assert_allclose(ahead[:, 1], 0.0, atol=1e-4)
     np.testing.assert_allclose(ahead[:, 0] - env.scene.ego.xy[0], 2.0 * np.arange(1, 21), atol=1e-4)
-    assert info["metrics"]["route_offset"] == pytest.approx(env.scene.ego.xy[1]) and info["metrics"]["route_offset"] > 0.1
+    assert (
+        info["metrics"]["route_offset"] == pytest.approx(env.scene.ego.xy[1]) and info["metrics"]["route_offset"] > 0.1
+    )
 
 
 def test_boxes_are_in_the_ego_frame_nearest_first() -> None:
@@ -320,3 +322,13 @@ def test_foreign_state_is_refused() -> None:
     env = straight()
     with pytest.raises(ValueError, match="set_state: found dict, accepted an EnvState"):
         env.set_state({})  # type: ignore[arg-type]
+
+
+def test_reset_options_of_the_environment_yield_to_those_of_the_reset() -> None:
+    env = DriveWorldEnv(generator=None, reset_options={"town": 900_002, "weather": "rain"})
+    env.reset(seed=0)
+    assert (env.scene.description, env.scene.tags.weather) == ("town 900002", "rain")
+    env.reset(seed=0, options={"weather": "overcast"})
+    assert (env.scene.description, env.scene.tags.weather) == ("town 900002", "overcast")
+    with pytest.raises(ValueError, match=r"options: found unknown \['sky'\]"):
+        DriveWorldEnv(generator=None, reset_options={"sky": "red"})

@@ -6,21 +6,23 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
-import pytest
 import torch
 
 import drivesim  # noqa: F401  (registers the ids where the package is not installed)
 
 SIZE = (36, 64)
+SETTINGS = {"image_size": SIZE, "seconds": 10.0, "reset_options": {"town": 1}, "source_options": {"density": 8}}
 
 
 def test_ppo_trains_on_the_layout_generator() -> None:
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
 
-    env = make_vec_env("DriveWorldLayout-v0", n_envs=4, env_kwargs={"image_size": SIZE, "seconds": 10.0})
+    env = make_vec_env("DriveWorldLayout-v0", n_envs=4, env_kwargs=SETTINGS)
     small = {"net_arch": [16], "features_extractor_kwargs": {"cnn_output_dim": 8}}
-    model = PPO("MultiInputPolicy", env, n_steps=125, batch_size=250, n_epochs=1, policy_kwargs=small, seed=0, device="cpu")
+    model = PPO(
+        "MultiInputPolicy", env, n_steps=125, batch_size=250, n_epochs=1, policy_kwargs=small, seed=0, device="cpu"
+    )
     before = {name: value.clone() for name, value in model.policy.state_dict().items()}
     model.learn(2000)
     assert model.num_timesteps == 2000
@@ -30,8 +32,7 @@ def test_ppo_trains_on_the_layout_generator() -> None:
 
 
 def test_record_video_of_gymnasium(tmp_path: Path) -> None:
-    pytest.importorskip("moviepy")
-    env = gym.make("DriveWorldLayout-v0", image_size=SIZE, seconds=1.0, render_mode="rgb_array")
+    env = gym.make("DriveWorldLayout-v0", render_mode="rgb_array", **(SETTINGS | {"seconds": 1.0}))
     env = gym.wrappers.RecordVideo(env, str(tmp_path / "films"), disable_logger=True)
     env.reset(seed=0)
     over = False
@@ -43,7 +44,7 @@ def test_record_video_of_gymnasium(tmp_path: Path) -> None:
 
 
 def test_vector_environments_of_gymnasium() -> None:
-    env = gym.make_vec("DriveWorldLayout-v0", 2, vectorization_mode="sync", image_size=SIZE)
+    env = gym.make_vec("DriveWorldLayout-v0", 2, vectorization_mode="sync", **SETTINGS)
     observation, _ = env.reset(seed=0)
     assert observation["CAM_FRONT"].shape == (2, *SIZE, 3)
     observation, reward, *_ = env.step(env.action_space.sample())

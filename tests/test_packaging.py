@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
+
+import tomllib
 
 import drivesim
 

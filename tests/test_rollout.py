@@ -115,7 +115,9 @@ def test_film_refuses_what_it_cannot_write(tmp_path: Path) -> None:
 
 
 def test_policies_load_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_own_policy.py").write_text("class Mine:\n    def __init__(self, k=1): self.k = k\n    def act(self): ...\n")
+    (tmp_path / "my_own_policy.py").write_text(
+        "class Mine:\n    def __init__(self, k=1): self.k = k\n    def act(self): ...\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", ["/nonexistent", *__import__("sys").path])
     assert load_policy("my_own_policy:Mine", k=3).k == 3  # type: ignore[attr-defined]

@@ -43,5 +43,9 @@ def drive(settings: dict[str, Any], out: Path) -> Trace:
 
 def make_env(settings: dict[str, Any], policy: Policy, seconds: float) -> DriveWorldEnv:
     """The environment that `settings` describe, with the actions and observations that the policy asks for."""
-    asked = {"action": policy.action, "observation": ("default", *policy.observation), "seconds": seconds}
+    asked: dict[str, Any] = {
+        "action": policy.action,
+        "observation": ("default", *policy.observation),
+        "seconds": seconds,
+    }
     return DriveWorldEnv(**(asked | settings))
