@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -19,6 +20,7 @@ from drivesim.env import DriveWorldEnv
 from drivesim.geometry import transform_points
 from drivesim.observations import OTHER_KEYS
 from drivesim.scene import CAMERAS
+from tests.generators.test_stage import tiny_generator
 from tests.straight_road import ROAD_HALF_WIDTH, StraightRoad, track
 
 SMALL = (16, 32)
@@ -31,10 +33,11 @@ def straight(**settings: Any) -> DriveWorldEnv:
     return DriveWorldEnv(**({"source": StraightRoad(**road), "generator": None} | settings))
 
 
-@pytest.fixture(scope="module")
-def layout() -> Iterator[DriveWorldEnv]:
-    """The town in the cheapest pictures."""
-    env = DriveWorldEnv(generator="layout", image_size=SMALL, reset_options=TOWN)
+@pytest.fixture(scope="module", params=["layout", "raycast", "stage"])
+def eyes(request: pytest.FixtureRequest) -> Iterator[DriveWorldEnv]:
+    """The town, seen by every generator in turn; `stage` has random weights and a tiny network."""
+    tiny = request.param == "stage"
+    env = DriveWorldEnv(generator=tiny_generator() if tiny else request.param, image_size=SMALL, reset_options=TOWN)
     yield env
     env.close()
 
@@ -76,9 +79,9 @@ def test_every_observation_key_is_in_its_space(key: str) -> None:
         observation, *_ = env.step(np.array([0.3, 0.1]))
 
 
-def test_default_observation_has_six_pictures_ego_and_route(layout: DriveWorldEnv) -> None:
-    assert set(layout.observation_space.spaces) == {*CAMERAS, "ego", "route"}
-    observation, _ = layout.reset(seed=0)
+def test_default_observation_has_six_pictures_ego_and_route(eyes: DriveWorldEnv) -> None:
+    assert set(eyes.observation_space.spaces) == {*CAMERAS, "ego", "route"}
+    observation, _ = eyes.reset(seed=0)
     assert all(observation[name].shape == (*SMALL, 3) for name in CAMERAS)
     assert len({observation[name].tobytes() for name in CAMERAS}) == len(CAMERAS)
 
@@ -173,9 +176,9 @@ def test_reward_is_the_weighted_sum_of_its_terms() -> None:
     assert terms["progress"] == pytest.approx(0.5, rel=0.01)
 
 
-def test_timings_cover_the_step(layout: DriveWorldEnv) -> None:
-    layout.reset(seed=0)
-    timings = layout.step(np.zeros(2))[4]["timings"]
+def test_timings_cover_the_step(eyes: DriveWorldEnv) -> None:
+    eyes.reset(seed=0)
+    timings = eyes.step(np.zeros(2))[4]["timings"]
     parts = timings.world + timings.conditions + timings.generate + timings.observe + timings.commit
     assert min(timings.world, timings.conditions, timings.generate) > 0.0
     assert parts == pytest.approx(timings.total, rel=1e-6)
@@ -211,64 +214,64 @@ def actions(seed: int, count: int) -> np.ndarray:
     return np.random.default_rng(seed).uniform([-0.2, -0.3], [1.0, 0.3], (count, 2)).astype(np.float32)
 
 
-def test_same_seed_same_frames(layout: DriveWorldEnv) -> None:
+def test_same_seed_same_frames(eyes: DriveWorldEnv) -> None:
     drives = []
     for _ in range(2):
-        frames = [layout.reset(seed=5)[0]]
-        frames += [layout.step(action)[0] for action in actions(0, 8)]
+        frames = [eyes.reset(seed=5)[0]]
+        frames += [eyes.step(action)[0] for action in actions(0, 8)]
         drives.append(frames)
     assert all(same(first, second) for first, second in zip(*drives))
-    assert not same(layout.reset(seed=6)[0], drives[0][0])
+    assert not same(eyes.reset(seed=6)[0], drives[0][0])
 
 
-def test_unseeded_resets_differ_and_follow_from_the_first_seed(layout: DriveWorldEnv) -> None:
+def test_unseeded_resets_differ_and_follow_from_the_first_seed(eyes: DriveWorldEnv) -> None:
     runs = []
     for _ in range(2):
-        layout.reset(seed=9)
-        runs.append([layout.reset()[0]["CAM_FRONT"].tobytes() for _ in range(2)])
+        eyes.reset(seed=9)
+        runs.append([eyes.reset()[0]["CAM_FRONT"].tobytes() for _ in range(2)])
     assert runs[0] == runs[1] and runs[0][0] != runs[0][1]
 
 
-def test_restored_state_replays_byte_for_byte(layout: DriveWorldEnv) -> None:
-    layout.reset(seed=1)
+def test_restored_state_replays_byte_for_byte(eyes: DriveWorldEnv) -> None:
+    eyes.reset(seed=1)
     for action in actions(1, 5):
-        layout.step(action)
-    saved = layout.get_state()
-    first = [layout.step(action) for action in actions(2, 10)]
-    layout.set_state(saved)
-    second = [layout.step(action) for action in actions(2, 10)]
+        eyes.step(action)
+    saved = eyes.get_state()
+    first = [eyes.step(action) for action in actions(2, 10)]
+    eyes.set_state(saved)
+    second = [eyes.step(action) for action in actions(2, 10)]
     for one, other in zip(first, second):
         assert same(one[0], other[0]) and one[1:4] == other[1:4]
         assert {**one[4], "timings": None} == {**other[4], "timings": None}
-    layout.set_state(saved)
-    next_first = layout.reset()[0]
-    layout.set_state(saved)
-    assert same(next_first, layout.reset()[0])
+    eyes.set_state(saved)
+    next_first = eyes.reset()[0]
+    eyes.set_state(saved)
+    assert same(next_first, eyes.reset()[0])
 
 
 @pytest.mark.parametrize("branch", [DriveWorldEnv.copy, copy.deepcopy])
-def test_branches_are_independent(layout: DriveWorldEnv, branch: Any) -> None:
-    layout.reset(seed=2)
-    layout.step(np.array([1.0, 0.0]))
-    twin = branch(layout)
-    alone = branch(layout)
+def test_branches_are_independent(eyes: DriveWorldEnv, branch: Any) -> None:
+    eyes.reset(seed=2)
+    eyes.step(np.array([1.0, 0.0]))
+    twin = branch(eyes)
+    alone = branch(eyes)
     left = [twin.step(np.array([0.5, 1.0]))[0] for _ in range(6)]
-    right = [layout.step(np.array([0.5, -1.0]))[0] for _ in range(6)]
+    right = [eyes.step(np.array([0.5, -1.0]))[0] for _ in range(6)]
     again = [alone.step(np.array([0.5, -1.0]))[0] for _ in range(6)]
     assert all(same(one, other) for one, other in zip(right, again))
     assert not same(left[-1], right[-1])
 
 
-def test_nothing_the_caller_changes_reaches_the_world(layout: DriveWorldEnv) -> None:
-    layout.reset(seed=3)
-    twin = layout.copy()
-    observation, _, _, _, info = layout.step(np.zeros(2))
+def test_nothing_the_caller_changes_reaches_the_world(eyes: DriveWorldEnv) -> None:
+    eyes.reset(seed=3)
+    twin = eyes.copy()
+    observation, _, _, _, info = eyes.step(np.zeros(2))
     for value in observation.values():
         value[...] = 0
     info["metrics"].clear()
     info["rewards"].clear()
     twin.step(np.zeros(2))
-    assert same(layout.step(np.zeros(2))[0], twin.step(np.zeros(2))[0])
+    assert same(eyes.step(np.zeros(2))[0], twin.step(np.zeros(2))[0])
 
 
 # What it refuses.
@@ -316,6 +319,11 @@ def test_bad_action_leaves_the_world_as_it_was() -> None:
         with pytest.raises(ValueError, match="action: found"):
             env.step(bad)
     assert same(env.step(np.zeros(2))[0], twin.step(np.zeros(2))[0])
+
+
+def test_absent_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        DriveWorldEnv(generator="stage", generator_options={"weights": str(tmp_path)})
 
 
 def test_foreign_state_is_refused() -> None:
