@@ -30,6 +30,7 @@ def tiny_network(seed: int = 0, **changes: object) -> StageNetwork:
     network = StageNetwork(replace(TINY, **changes))
     for layer in (*network.transfer, *network.cross_view):  # the identity start would hide every mistake
         torch.nn.init.normal_(layer.to_out.weight, std=0.5)
+    torch.nn.init.normal_(network.trunk.conv_out.weight, std=0.1)
     return network.eval()
 
 
@@ -61,6 +62,10 @@ def some_conditions(worlds: int, seed: int) -> Conditions:
 def inputs_of(network: StageNetwork, latents: torch.Tensor, conditions: Conditions) -> NetworkInputs:
     rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, latents.shape[-2:])
     return network_inputs(network, latents, latents, rays, conditions)
+
+
+def first_world(conditions: Conditions) -> Conditions:
+    return Conditions(**{k: (v[:1] if isinstance(v, torch.Tensor) else v) for k, v in vars(conditions).items()})
 
 
 def pictures(worlds: int, seed: int) -> torch.Tensor:
@@ -121,6 +126,17 @@ def test_empty_buffer_equals_no_memory() -> None:
     assert torch.equal(plain, without)
 
 
+def test_untrained_network_continues_with_the_warped_previous_frame() -> None:
+    """Before any training the stream is almost the first warp of the previous frame."""
+    network = StageNetwork(TINY)
+    latents = torch.randn(1, 6, 4, 4, 8)
+    inputs = inputs_of(network, latents, some_conditions(1, 0))
+    with torch.no_grad():
+        clean, _ = network(torch.randn(6, 4, 4, 8), torch.ones(6), inputs)
+    share = torch.softmax(torch.tensor([0.0, 3.0, 0.0, 0.0, 0.0, 0.0]), 0)[:-1, None, None, None]
+    assert torch.allclose(clean, (share * inputs.references).sum(1), atol=1e-5)
+
+
 def test_buffer_reads_frames_1_5_10() -> None:
     network = tiny_network()
     buffer = StreamingBuffer()
@@ -158,11 +174,9 @@ def test_commit_is_only_a_matter_of_when() -> None:
 def test_worlds_in_a_batch_do_not_see_each_other() -> None:
     generator = tiny_generator()
     both, _ = roll(generator, 3, worlds=2, seeds=(3, 8))
-    one_state = generator.start(pictures(2, 0)[:1], some_conditions(2, 0), (3,))
+    one_state = generator.start(pictures(2, 0)[:1], first_world(some_conditions(2, 0)), (3,))
     for index in range(3):
-        conditions = some_conditions(2, index + 1)
-        single = Conditions(**{k: (v[:1] if isinstance(v, torch.Tensor) else v) for k, v in vars(conditions).items()})
-        frame, one_state = generator.step(one_state, single)
+        frame, one_state = generator.step(one_state, first_world(some_conditions(2, index + 1)))
         assert (frame[0, 0].int() - both[0, index].int()).abs().max() <= 1
 
 

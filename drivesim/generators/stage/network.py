@@ -38,6 +38,7 @@ class NetworkConfig:
     )  # where views and frames are exchanged: 0 after the middle block, k after up block k
     offsets: int = 3  # frames of the buffer that are read
     dropout: float = 0.0
+    blend: bool = True  # the clean latents are a weighted choice among the references plus what the U-Net draws
 
 
 class LayoutEncoder(nn.Module):
@@ -62,6 +63,7 @@ class NetworkInputs:
     """What stays the same over the denoising steps of a frame, N = B * V rows."""
 
     context: Tensor  # [N, K, h, w]: references, their masks, viewing rays, layout features
+    references: Tensor  # [N, R, C, h, w], latent pictures that the new frame may be composed of
     embedding: Tensor  # [N, E], motion, tags and camera
     tokens: Tensor  # [N, tokens, token_width], the same as one token each for cross-attention
 
@@ -75,6 +77,8 @@ class StageNetwork(nn.Module):
         self.trunk = trunk or _small_trunk(config)
         width = self.trunk.config.block_out_channels
         self._widen_input(trained=trunk is not None)
+        if config.blend:
+            self._widen_output()
         self.layout_encoder = LayoutEncoder(config.layout_features, config.layout_stride)
         embedding = self.trunk.time_embedding.linear_2.out_features
         self.motion_embedding = nn.Sequential(
@@ -107,6 +111,25 @@ class StageNetwork(nn.Module):
                 new.bias.copy_(old.bias)
         self.trunk.conv_in = new
 
+    def _widen_output(self) -> None:
+        """Adds the choice among the references to the last convolution; at first that is the first warp."""
+        config, old = self.config, self.trunk.conv_out
+        folded = config.patch**2
+        new = nn.Conv2d(old.in_channels, old.out_channels + (config.references + 1) * folded, 3, padding=1)
+        nn.init.zeros_(new.weight)
+        nn.init.zeros_(new.bias)
+        with torch.no_grad():
+            new.bias[old.out_channels + folded : old.out_channels + 2 * folded] = 3.0
+        self.trunk.conv_out = new
+
+    def _compose(self, drawn: Tensor, references: Tensor) -> Tensor:
+        """Clean latents [N, C, h, w] from what the U-Net drew: a residual and logits of the references and of none."""
+        if not self.config.blend:
+            return drawn
+        residual, logits = drawn.split([self.config.latent_channels, self.config.references + 1], dim=1)
+        share = logits.softmax(dim=1)[:, :-1, None]
+        return residual + (share * references).sum(1)
+
     @classmethod
     def from_stable_diffusion(cls, source: str, views: int = 6, dropout: float = 0.1) -> StageNetwork:
         """The `paper` size: the U-Net of a Stable Diffusion folder or hub id; everything new starts as identity."""
@@ -117,7 +140,7 @@ class StageNetwork(nn.Module):
             latent_channels=shape.in_channels, patch=1, channels=tuple(shape.block_out_channels),
             layers_per_block=shape.layers_per_block, attention_heads=heads, groups=shape.norm_num_groups,
             embedding=trunk.time_embedding.linear_2.out_features, views=views, token_width=shape.cross_attention_dim,
-            exchange=(0, 1), dropout=dropout,
+            exchange=(0, 1), dropout=dropout, blend=False,
         )  # fmt: skip
         return cls(config, trunk)
 
@@ -130,7 +153,8 @@ class StageNetwork(nn.Module):
         context = torch.cat([pictures, self.layout_encoder(layout).to(pictures.dtype)], dim=1)
         embedding = self.motion_embedding(torch.cat([motion, tags], dim=-1))
         embedding = (embedding[:, None] + self.view_embedding.weight).flatten(0, 1)
-        return NetworkInputs(context, embedding, self.to_token(embedding)[:, None])
+        choices = references.unflatten(1, (self.config.references, self.config.latent_channels))
+        return NetworkInputs(context, choices, embedding, self.to_token(embedding)[:, None])
 
     def forward(
         self,
@@ -168,7 +192,7 @@ class StageNetwork(nn.Module):
             x = block(x, residuals, emb, upsample_size=size, **extra)
             x = self._exchange(index + 1, x, memory, present, stored)
         x = trunk.conv_out(trunk.conv_act(trunk.conv_norm_out(x)))
-        return pixel_shuffle(x, self.config.patch), stored
+        return self._compose(pixel_shuffle(x, self.config.patch), inputs.references), stored
 
     def _exchange(
         self, place: int, x: Tensor, memory: list[Tensor] | None, present: Tensor | None, stored: list[Tensor]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -32,9 +32,9 @@ class ObjectiveConfig:
     noise: float = 0.25  # largest standard deviation of that noise
     drop_color: float = 0.1  # share of frames whose boxes lose their colours
     steps: int = 1  # denoising steps of the streams themselves, as at run time
-    refined: float = 0.5  # share of the worlds on which lower noise levels are learnt too
+    refined: float = 0.25  # share of the worlds on which lower noise levels are learnt too
     adversarial: float = 0.5  # gradient of the adversarial term relative to that of the squared error; 0 leaves it out
-    adversarial_from: float = 0.5  # share of the run after which it begins
+    adversarial_from: float = 0.55  # share of the run after which it begins
     memory: bool = True  # HTFT on
     weight_power: float = 0.2  # c of the object-size weights
     weight_scale: float = 2.0  # k of the object-size weights
@@ -132,7 +132,7 @@ class StageObjective(nn.Module):
             return None
         sigma = self._random_levels(rows // views).repeat_interleave(views)
         noisy = add_noise(target[:rows], torch.randn_like(target[:rows]), sigma)
-        part = NetworkInputs(inputs.context[:rows], inputs.embedding[:rows], inputs.tokens[:rows])
+        part = NetworkInputs(*(getattr(inputs, field.name)[:rows] for field in fields(inputs)))
         recalled, present = self._recall(memory, min(1, self.config.steps - 1))
         if recalled is not None and present is not None:
             recalled, present = [layer[:rows] for layer in recalled], present[:rows]
