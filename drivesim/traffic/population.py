@@ -226,7 +226,7 @@ def add_walker(
         return state
     body = make_body(state.next_id, "pedestrian", 1.0, 2.0, rng)
     one, ahead = np.ones(1), (target - here) / abs(target - here)
-    pace, side = rng.uniform(1.0, 1.6), rng.uniform(0.34, 0.5)
+    pace, side = rng.uniform(1.0, 1.6), rng.uniform(0.4, 0.52)
     walker = Walkers(
         bodies=body,
         position=(here - 1j * side * ahead) * one,

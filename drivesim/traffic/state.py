@@ -103,7 +103,7 @@ class Walkers:
     pace: Float  # [W] wanted speed [m/s]
     side: Float  # [W] distance kept to the right of the line between nodes [m]
     phase: NDArray[np.int64]  # [W] WALKING, WAITING at the kerb or CROSSING the road
-    waiting: Float  # [W] time at the kerb [s]
+    waiting: Float  # [W] time of standing [s], ebbing away while walking
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,8 @@ _AGILITY = 3.0  # [1/s] with which people change their velocity
 _COMFORTABLE_BRAKING = 2.0  # [m/s^2] that people expect of drivers
 _CROSSING_SHARE = 0.45  # of people at a crossing who take it
 _STRIDE = 0.9  # [m]
+_PATIENCE = 4.0  # [s] after which people squeeze past what stands in their way
+_ROOM = 1.8  # [m] that vehicles must stand clear of the middle of a crossing
 _BUBBLE = 0.35  # [m] kept to vehicles and to people in front
 
 
@@ -33,13 +35,14 @@ def steer(walkers: Walkers, objects: Objects, vehicles: int, dt: float) -> Walke
     way = _goal(walkers.source, walkers.target, walkers.side) - walkers.position
     ahead = way / np.maximum(np.abs(way), 1e-6)
     share = min(1.0, _AGILITY * dt)
-    goes = (walkers.phase != WAITING) & ~_is_in_the_way(walkers.position, ahead, objects, vehicles)
+    blocked = _is_in_the_way(walkers.position, ahead, objects, vehicles)
+    goes = (walkers.phase != WAITING) & (~blocked | (walkers.waiting > _PATIENCE))
     turned = walkers.direction + share * ahead
     return replace(
         walkers,
         velocity=walkers.velocity * (1.0 - share) + (share * goes * walkers.pace) * ahead,
         direction=turned / np.maximum(np.abs(turned), 1e-6),
-        waiting=(walkers.waiting + dt) * (walkers.phase == WAITING),
+        waiting=np.maximum(walkers.waiting + np.where(goes, -dt, dt), 0.0),
     )
 
 
@@ -68,18 +71,19 @@ def choose_ways(state: TrafficState, graph: WalkingGraph, objects: Objects, vehi
     deciding = np.flatnonzero((left < _ARRIVED) | (walkers.phase == WAITING))
     if deciding.size == 0 or len(graph.nodes) == 0:
         return walkers
-    source, target, phase = walkers.source.copy(), walkers.target.copy(), walkers.phase.copy()
+    source, target = walkers.source.copy(), walkers.target.copy()
+    phase, waiting = walkers.phase.copy(), walkers.waiting.copy()
     for row in deciding.tolist():
         if phase[row] == WAITING:
             if road_is_free(source[row], target[row], objects, vehicles):
-                phase[row] = CROSSING
+                phase[row], waiting[row] = CROSSING, 0.0
             continue
         node = graph.nearest(target[row])
         key = (state.seed, state.step_index, int(walkers.bodies.ids[row]))
         following, crosses = next_node(graph, node, source[row], key)
         source[row], target[row] = target[row], following
         phase[row] = WAITING if crosses else WALKING
-    return replace(walkers, source=source, target=target, phase=phase)
+    return replace(walkers, source=source, target=target, phase=phase, waiting=waiting)
 
 
 def next_node(graph: WalkingGraph, node: int, behind: complex, key: tuple[int, ...]) -> tuple[complex, bool]:
@@ -108,7 +112,7 @@ def road_is_free(source: complex, target: complex, objects: Objects, vehicles: i
     forward = way / length
     relative = (objects.position[:vehicles] - source) * forward.conjugate()
     half, speed = objects.half_length[:vehicles], objects.speed[:vehicles]
-    on_it = (np.abs(relative.imag) < half + 1.0) & (relative.real > -half) & (relative.real < length + half)
+    on_it = (np.abs(relative.imag) < half + _ROOM) & (relative.real > -half) & (relative.real < length + half)
     seen = (source + 0.5 * way - objects.position[:vehicles]) * objects.direction[:vehicles].conj()
     distance = seen.real - half - 2.0
     comes = (distance > -2.0) & (np.abs(seen.imag) < 0.5 * length + 2.0) & (speed > 0.8)
