@@ -82,8 +82,9 @@ class Conditions:
 
     def to(self, device: torch.device | str) -> Conditions:
         """The same conditions on another device."""
-        moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Conditions(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()})
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
+        return Conditions(**moved)
 
 
 def build_conditions(
