@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from drivesim.scene import MAP_CLASSES, EgoState, HdMap, LaneGraph, Tracks
 from drivesim.traffic import LaneTables, TrafficState, empty_state, lane_tables
-from drivesim.traffic.population import make_body, place_vehicle
+from drivesim.traffic.newcomers import make_body, place_vehicle
 
 FAR_AWAY = EgoState.at(0.0, 500.0, 0.0)
 DT = 1.0 / 12.0

@@ -12,8 +12,9 @@ from drivesim.geometry import box_footprints, rectangles_overlap
 from drivesim.scene import CLASS_ID, EgoState, Tracks
 from drivesim.traffic import Demand, DriverModel, LaneTables, ReactiveTraffic, TrafficState, empty_state, tracks_of
 from drivesim.traffic.idm import equilibrium_gap, stopping_acceleration
+from drivesim.traffic.newcomers import add_walker
 from drivesim.traffic.paths import GENTLE_BRAKING, LATERAL_ACCELERATION, allowed_speed
-from drivesim.traffic.population import add_walker, fill
+from drivesim.traffic.population import fill
 from drivesim.traffic.state import CROSSING, WAITING
 from drivesim.vehicle import KinematicBicycle
 from tests.roads import DT, FAR_AWAY, cars, crossing, put, straight, tables_of, zebra

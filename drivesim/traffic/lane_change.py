@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.traffic.driving import wanted_speed
-from drivesim.traffic.paths import follow_lanes, make_path
+from drivesim.traffic.paths import BEHIND, follow_lanes, make_path
 from drivesim.traffic.perception import Objects, Relation, Sight, surroundings
 from drivesim.traffic.state import PATH_POINTS, Paths, TrafficState
 from drivesim.traffic.tables import LaneTables
 
-BEHIND = 10.0  # [m] of path kept behind a vehicle when it gets a new one
 _ROOM = 30.0  # [m] of lane that must be left
 _GAIN = 0.75  # of the wanted speed; a faster leader is no reason to change
 _REASON_RANGE = 35.0  # [m] within which a slow leader is a reason

@@ -9,6 +9,7 @@ from drivesim.town.hashing import unit
 from drivesim.traffic.state import PATH_JUNCTIONS, PATH_LANES, PATH_POINTS, Complex, Float, Paths
 from drivesim.traffic.tables import LaneTables
 
+BEHIND = 10.0  # [m] of path kept behind a vehicle when it gets a new one
 GENTLE_BRAKING = 1.6  # [m/s^2] before bends and lower limits
 LATERAL_ACCELERATION = 2.2  # [m/s^2] in bends
 STOP_BEFORE = 1.0  # [m] from the stop line to a stopped bumper
@@ -87,7 +88,7 @@ def _continued(points: Complex, axis: Float, pieces: list[Complex], metres: Floa
 
 def allowed_speed(heading: Complex, limit: Float) -> Float:
     """Speed [K] [m/s] at points 1 m apart that keeps limits [K] and bends here and, by gentle braking, further on."""
-    turn = np.abs(np.angle(heading[2:] * np.conj(heading[:-2]))) * 0.5
+    turn = np.abs((heading[2:] * heading[:-2].conj()).imag) * 0.5  # the sine of a small angle
     square = limit * limit
     square[1:-1] = np.minimum(square[1:-1], LATERAL_ACCELERATION / np.maximum(turn, 1e-4))
     reachable = square + _BRAKING_HEADROOM[: len(square)]

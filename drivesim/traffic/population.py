@@ -6,34 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from drivesim.scene import CLASS_ID
-from drivesim.town.hashing import generator
-from drivesim.town.parked import MEAN_SIZE, color_of
-from drivesim.traffic.lane_change import BEHIND
-from drivesim.traffic.paths import follow_lanes, make_path
-from drivesim.traffic.state import (
-    PATH_LANES,
-    PATH_POINTS,
-    WALKING,
-    Bodies,
-    Motion,
-    Paths,
-    TrafficState,
-    Walkers,
-    append,
-    take,
-)
+from drivesim.traffic.newcomers import add_vehicle, add_walker
+from drivesim.traffic.paths import BEHIND, follow_lanes, make_path
+from drivesim.traffic.state import PATH_LANES, PATH_POINTS, Complex, Paths, TrafficState, take
 from drivesim.traffic.tables import LaneTables
-from drivesim.traffic.walkers import next_node
 
-_STAYS = 75.0  # [m] from the ego within which a vehicle that drives away may still appear
 _LATER = 1000  # keeps keys of newcomers apart from those at the start
-
-# Share, wanted speed over the allowed one, and top speed [m/s] of the classes that drive.
-_CLASSES = (
-    ("car", 0.74, 1.0, 40.0), ("truck", 0.07, 0.92, 25.0), ("bus", 0.05, 0.9, 22.0), ("motorcycle", 0.06, 1.05, 40.0),
-    ("bicycle", 0.05, 1.0, 6.5), ("construction_vehicle", 0.015, 0.8, 9.0), ("trailer", 0.015, 0.9, 20.0),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -117,7 +95,7 @@ def continued_path(state: TrafficState, tables: LaneTables, row: int) -> Paths |
     return path if abs(shift) < 0.02 else make_path(tables, lanes, start, shift, over=16.0)
 
 
-def _at(points: np.ndarray, s: float) -> complex:
+def _at(points: Complex, s: float) -> complex:
     whole = int(s)
     return points[whole] + (s - whole) * (points[whole + 1] - points[whole])
 
@@ -133,113 +111,6 @@ def with_path(state: TrafficState, row: int, path: Paths) -> TrafficState:
         columns[name] = getattr(state.paths, name).copy()
         columns[name][row] = getattr(path, name)[0]
     return replace(state, paths=Paths(**columns), motion=replace(motion, s=s, granted=granted, hold=hold))
-
-
-def add_vehicle(
-    state: TrafficState, tables: LaneTables, ego: complex, ego_speed: float, ring: tuple[float, float], key: int
-) -> TrafficState:
-    """The state with one more vehicle within a ring [m] around the ego, if a few tries find a free place."""
-    distance = np.abs(tables.place - ego)
-    comes = (np.conj(tables.place_heading) * (ego - tables.place)).real > 0.0
-    candidates = np.flatnonzero((distance > ring[0]) & (distance < ring[1]) & (comes | (distance < _STAYS)))
-    if candidates.size == 0:
-        return state
-    rng = generator(state.seed, 1, key)
-    body = _draw_vehicle(state.next_id, rng)
-    half = float(body.half_length[0])
-    for place in rng.choice(candidates, 6).tolist():
-        lane, s = int(tables.place_lane[place]), float(tables.place_s[place])
-        speed = min(0.8 * float(tables.limit[lane]), float(body.top_speed[0]))
-        others = np.append(state.motion.position, ego)
-        room = np.append(state.bodies.half_length, 4.0) + half + 5.0
-        room = room + 0.5 * np.append(np.abs(state.motion.speed - speed), abs(ego_speed - speed)) + 0.4 * speed
-        if (np.abs(others - tables.place[place]) < room).any():
-            continue
-        return place_vehicle(state, tables, body, lane, s, speed)
-    return state
-
-
-def place_vehicle(
-    state: TrafficState, tables: LaneTables, body: Bodies, lane: int, s: float, speed: float
-) -> TrafficState:
-    """The state with one more vehicle at distance `s` [m] on a lane, unless something stands close ahead."""
-    lanes = follow_lanes(tables, lane, PATH_POINTS + s, (state.seed, state.next_id))
-    path = make_path(tables, lanes, s - BEHIND)
-    if path.blocked[0] < BEHIND + 25.0:
-        return state
-    speed = min(speed, float(path.speed[0, int(BEHIND)]))
-    one = np.ones(1)
-    motion = Motion(
-        s=BEHIND * one,
-        speed=speed * one,
-        acceleration=0.0 * one,
-        position=path.points[:, int(BEHIND)],
-        direction=path.heading[:, int(BEHIND)],
-        granted=-np.inf * one,
-        hold=np.inf * one,
-        waiting=0.0 * one,
-    )
-    return replace(
-        state,
-        bodies=append(state.bodies, body),
-        paths=append(state.paths, path),
-        motion=append(state.motion, motion),
-        next_id=state.next_id + 1,
-    )
-
-
-def _draw_vehicle(identity: int, rng: np.random.Generator) -> Bodies:
-    shares = np.cumsum([share for _, share, _, _ in _CLASSES])
-    name, _, eagerness, top = _CLASSES[int(np.searchsorted(shares, rng.random() * shares[-1]))]
-    return make_body(identity, name, eagerness * rng.uniform(0.86, 1.1), top * rng.uniform(0.85, 1.1), rng)
-
-
-def make_body(identity: int, name: str, eagerness: float, top: float, rng: np.random.Generator) -> Bodies:
-    """One road user of a class, of a size and colour drawn for it; `top` is its top speed [m/s]."""
-    size = np.array(MEAN_SIZE[name]) * rng.uniform(0.94, 1.06, 3)
-    return Bodies(
-        ids=np.array([identity], np.int64),
-        class_ids=np.array([CLASS_ID[name]], np.int64),
-        size=size[None],
-        color=color_of(name, rng)[None].astype(np.float32),
-        eagerness=np.array([eagerness]),
-        top_speed=np.array([top]),
-    )
-
-
-def add_walker(
-    state: TrafficState, tables: LaneTables, ego: complex, ring: tuple[float, float], key: int
-) -> TrafficState:
-    """The state with one more person on a walkway within a ring [m] around the ego."""
-    graph = tables.walking
-    distance = np.abs(graph.nodes - ego)
-    candidates = np.flatnonzero((distance > ring[0]) & (distance < ring[1]) & (np.diff(graph.offsets) > 0))
-    if candidates.size == 0:
-        return state
-    rng = generator(state.seed, 2, key)
-    node = int(rng.choice(candidates))
-    here = complex(graph.nodes[node])
-    if len(state.walkers.position) and np.abs(state.walkers.position - here).min() < 2.0:
-        return state
-    target, crosses = next_node(graph, node, here - np.exp(2j * np.pi * rng.random()), (state.seed, key, 3))
-    if crosses:
-        return state
-    body = make_body(state.next_id, "pedestrian", 1.0, 2.0, rng)
-    one, ahead = np.ones(1), (target - here) / abs(target - here)
-    pace, side = rng.uniform(1.0, 1.6), rng.uniform(0.4, 0.52)
-    walker = Walkers(
-        bodies=body,
-        position=(here - 1j * side * ahead) * one,
-        velocity=pace * ahead * one,
-        direction=ahead * one,
-        source=here * one,
-        target=target * one,
-        pace=pace * one,
-        side=side * one,
-        phase=np.array([WALKING]),
-        waiting=0.0 * one,
-    )
-    return replace(state, walkers=append(state.walkers, walker), next_id=state.next_id + 1)
 
 
 def fill(demand: Demand, state: TrafficState, tables: LaneTables, ego: complex) -> TrafficState:

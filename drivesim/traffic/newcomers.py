@@ -1,0 +1,151 @@
+"""Vehicles and people that appear: where there is room, with bodies and paths drawn from the seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.scene import CLASS_ID
+from drivesim.town.hashing import generator
+from drivesim.town.parked import MEAN_SIZE, color_of
+from drivesim.traffic.paths import BEHIND, follow_lanes, make_path
+from drivesim.traffic.state import PATH_POINTS, WALKING, Bodies, Complex, Float, Motion, TrafficState, Walkers, append
+from drivesim.traffic.tables import LaneTables
+from drivesim.traffic.walkers import next_node
+
+_EGO_HALF = 4.0  # [m]
+_TRIES = 6  # places that a newcomer looks at
+_STAYS = 75.0  # [m] from the ego within which a vehicle that drives away may still appear
+
+# Share, wanted speed over the allowed one, and top speed [m/s] of the classes that drive.
+_CLASSES = (
+    ("car", 0.74, 1.0, 40.0), ("truck", 0.07, 0.92, 25.0), ("bus", 0.05, 0.9, 22.0), ("motorcycle", 0.06, 1.05, 40.0),
+    ("bicycle", 0.05, 1.0, 6.5), ("construction_vehicle", 0.015, 0.8, 9.0), ("trailer", 0.015, 0.9, 20.0),
+)  # fmt: skip
+
+
+def add_vehicle(
+    state: TrafficState, tables: LaneTables, ego: complex, ego_speed: float, ring: tuple[float, float], key: int
+) -> TrafficState:
+    """The state with one more vehicle within a ring [m] around the ego, if a few tries find a free place."""
+    candidates = _places_in(tables, ego, ring)
+    if candidates.size == 0:
+        return state
+    rng = generator(state.seed, 1, key)
+    body = _draw_vehicle(state.next_id, rng)
+    places = candidates[(rng.random(_TRIES) * candidates.size).astype(np.int64)]
+    speed = np.minimum(0.8 * tables.limit[tables.place_lane[places]], body.top_speed)
+    free = np.flatnonzero(_is_free(state, tables.place[places], speed, float(body.half_length[0]), ego, ego_speed))
+    if free.size == 0:
+        return state
+    place = int(places[free[0]])
+    lane, s = int(tables.place_lane[place]), float(tables.place_s[place])
+    return place_vehicle(state, tables, body, lane, s, float(speed[free[0]]))
+
+
+def _is_free(
+    state: TrafficState, places: Complex, speed: Float, half_length: float, ego: complex, ego_speed: float
+) -> NDArray[np.bool_]:
+    """Whether vehicles at places [T] with speeds [T] [m/s] keep their distance from all others and the ego."""
+    others = np.concatenate((state.motion.position, (ego,)))
+    halves = np.concatenate((state.bodies.half_length, (_EGO_HALF,)))
+    speeds = np.concatenate((state.motion.speed, (ego_speed,)))
+    room = halves + (half_length + 5.0) + 0.5 * np.abs(speeds - speed[:, None]) + 0.4 * speed[:, None]
+    offset = others - places[:, None]
+    return ~(offset.real * offset.real + offset.imag * offset.imag < room * room).any(axis=1)
+
+
+def _places_in(tables: LaneTables, ego: complex, ring: tuple[float, float]) -> NDArray[np.int64]:
+    """Places within a ring [m] around the ego from where vehicles drive towards it or stay in reach for a while."""
+    offset = tables.place - ego
+    squared = offset.real * offset.real + offset.imag * offset.imag
+    near = np.flatnonzero((squared > ring[0] ** 2) & (squared < ring[1] ** 2))
+    comes = (tables.place_heading.take(near).conj() * offset.take(near)).real < 0.0
+    return near[comes | (squared.take(near) < _STAYS**2)]
+
+
+def place_vehicle(
+    state: TrafficState, tables: LaneTables, body: Bodies, lane: int, s: float, speed: float
+) -> TrafficState:
+    """The state with one more vehicle at distance `s` [m] on a lane, unless something stands close ahead."""
+    lanes = follow_lanes(tables, lane, PATH_POINTS + s, (state.seed, state.next_id))
+    path = make_path(tables, lanes, s - BEHIND)
+    if path.blocked[0] < BEHIND + 25.0:
+        return state
+    speed = min(speed, float(path.speed[0, int(BEHIND)]))
+    one = np.ones(1)
+    motion = Motion(
+        s=BEHIND * one,
+        speed=speed * one,
+        acceleration=0.0 * one,
+        position=path.points[:, int(BEHIND)],
+        direction=path.heading[:, int(BEHIND)],
+        granted=-np.inf * one,
+        hold=np.inf * one,
+        waiting=0.0 * one,
+    )
+    return replace(
+        state,
+        bodies=append(state.bodies, body),
+        paths=append(state.paths, path),
+        motion=append(state.motion, motion),
+        next_id=state.next_id + 1,
+    )
+
+
+def _draw_vehicle(identity: int, rng: np.random.Generator) -> Bodies:
+    shares = np.cumsum([share for _, share, _, _ in _CLASSES])
+    name, _, eagerness, top = _CLASSES[int(np.searchsorted(shares, rng.random() * shares[-1]))]
+    return make_body(identity, name, eagerness * rng.uniform(0.86, 1.1), top * rng.uniform(0.85, 1.1), rng)
+
+
+def make_body(identity: int, name: str, eagerness: float, top: float, rng: np.random.Generator) -> Bodies:
+    """One road user of a class, of a size and colour drawn for it; `top` is its top speed [m/s]."""
+    size = np.array(MEAN_SIZE[name]) * rng.uniform(0.94, 1.06, 3)
+    return Bodies(
+        ids=np.array([identity], np.int64),
+        class_ids=np.array([CLASS_ID[name]], np.int64),
+        size=size[None],
+        color=color_of(name, rng)[None].astype(np.float32),
+        eagerness=np.array([eagerness]),
+        top_speed=np.array([top]),
+    )
+
+
+def add_walker(
+    state: TrafficState, tables: LaneTables, ego: complex, ring: tuple[float, float], key: int
+) -> TrafficState:
+    """The state with one more person on a walkway within a ring [m] around the ego."""
+    graph = tables.walking
+    offset = graph.nodes - ego
+    squared = offset.real * offset.real + offset.imag * offset.imag
+    candidates = np.flatnonzero((squared > ring[0] ** 2) & (squared < ring[1] ** 2))
+    candidates = candidates[graph.offsets[candidates + 1] > graph.offsets[candidates]]
+    if candidates.size == 0:
+        return state
+    rng = generator(state.seed, 2, key)
+    node = int(candidates[int(rng.random() * candidates.size)])
+    here = complex(graph.nodes[node])
+    if len(state.walkers.position) and np.abs(state.walkers.position - here).min() < 2.0:
+        return state
+    target, crosses = next_node(graph, node, here - np.exp(2j * np.pi * rng.random()), (state.seed, key, 3))
+    if crosses:
+        return state
+    body = make_body(state.next_id, "pedestrian", 1.0, 2.0, rng)
+    one, ahead = np.ones(1), (target - here) / abs(target - here)
+    pace, side = rng.uniform(1.0, 1.6), rng.uniform(0.4, 0.52)
+    walker = Walkers(
+        bodies=body,
+        position=(here - 1j * side * ahead) * one,
+        velocity=pace * ahead * one,
+        direction=ahead * one,
+        source=here * one,
+        target=target * one,
+        pace=pace * one,
+        side=side * one,
+        phase=np.array([WALKING]),
+        waiting=0.0 * one,
+    )
+    return replace(state, walkers=append(state.walkers, walker), next_id=state.next_id + 1)
