@@ -276,10 +276,10 @@ def test_a_step_changes_nothing_of_the_state_before() -> None:
 
 def test_newcomers_appear_out_of_sight_and_apart() -> None:
     tables = tables_of(straight(lanes=2))
-    demand = Demand(density=14, walking_share=0.0)
+    demand = Demand(density=8, walking_share=0.0)
     model, ego = ReactiveTraffic(demand), EgoState.at(0.0, 0.0, 0.0)
     state = model.reset(1, tables, ego)
-    assert len(state) > 7
+    assert len(state) > 4
     assert np.abs(state.motion.position).min() > demand.first - 3.0
     newcomers = 0
     for _ in range(360):
