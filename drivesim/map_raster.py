@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -64,33 +65,34 @@ def _draw(hd_map: HdMap) -> MapRaster:
     width, height = np.ceil((np.array(hd_map.bounds[2:]) - origin) / RESOLUTION).astype(int).tolist()
     bits = np.zeros((height, width), np.uint8)
     layer = np.zeros((height, width), np.uint8)
+    thickness = max(1, round(LINE_WIDTH / RESOLUTION))
     for index, name in enumerate(MAP_CLASSES):
-        parts = shapely.get_parts(list(hd_map.layers[name]))
-        if len(parts) == 0:
+        if not hd_map.layers[name]:
             continue
         layer[:] = 0
-        for part in parts:
-            _draw_part(layer, part, origin, (1 << index,), name in LINE_CLASSES)
+        bit = (1 << index,)
+        if name in LINE_CLASSES:
+            lines, _ = _rings(shapely.get_parts(list(hd_map.layers[name])), origin)
+            cv2.polylines(layer, lines, False, bit, thickness, cv2.LINE_8, _SHIFT)
+        else:
+            for rings in _polygons(hd_map.layers[name], origin):
+                cv2.fillPoly(layer, rings, bit, cv2.LINE_8, _SHIFT)
         bits |= layer
     return MapRaster(bits, origin, RESOLUTION)
 
 
-def _draw_part(
-    layer: NDArray[np.uint8], part: shapely.Geometry, origin: NDArray[np.float64], bit: tuple[int], line: bool
-) -> None:
-    if part.is_empty:
-        return
-    if isinstance(part, shapely.Polygon):
-        rings = [_pixels(ring, origin) for ring in (part.exterior, *part.interiors)]
-    else:
-        rings = [_pixels(part, origin)]
-    if line:
-        cv2.polylines(layer, rings, False, bit, max(1, round(LINE_WIDTH / RESOLUTION)), cv2.LINE_8, _SHIFT)
-    else:
-        cv2.fillPoly(layer, rings, bit, cv2.LINE_8, _SHIFT)
+def _polygons(layer: Sequence[shapely.Geometry], origin: NDArray[np.float64]) -> list[list[NDArray[np.int32]]]:
+    """Pixel positions of the rings of every polygon, holes after the outline."""
+    rings, owner = shapely.get_rings(shapely.get_parts(list(layer)), return_index=True)
+    pixels, ring_of = _rings(rings, origin)
+    first = np.flatnonzero(np.diff(owner[ring_of], prepend=-1)).tolist()
+    return [pixels[begin:end] for begin, end in zip(first, [*first[1:], len(pixels)])]
 
 
-def _pixels(curve: shapely.Geometry, origin: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Fixed-point pixel positions [K, 2]; integers are cell centres to cv2."""
-    scaled = (shapely.get_coordinates(curve) - origin) * ((1 << _SHIFT) / RESOLUTION) - (1 << (_SHIFT - 1))
-    return np.rint(scaled).astype(np.int32)
+def _rings(curves: NDArray, origin: NDArray[np.float64]) -> tuple[list[NDArray[np.int32]], NDArray[np.int64]]:
+    """Fixed-point pixel positions [K, 2] of the curves that are not empty (integers are cell centres to cv2), and which
+    curves they are."""
+    xy, owner = shapely.get_coordinates(curves, return_index=True)
+    scaled = np.rint((xy - origin) * ((1 << _SHIFT) / RESOLUTION) - (1 << (_SHIFT - 1))).astype(np.int32)
+    kept, first = np.unique(owner, return_index=True)
+    return np.split(scaled, first[1:]) if len(kept) else [], kept

@@ -53,8 +53,9 @@ def walking_graph(hd_map: HdMap) -> WalkingGraph:
 def _walkway_nodes(hd_map: HdMap) -> NDArray[np.complex128]:
     """Points [V] along the ridge of the walkways, thinned."""
     raster = map_raster(hd_map)
-    walkway = ((raster.bits & class_bits("walkway")) != 0) & ((raster.bits & class_bits("drivable_area")) == 0)
-    half = walkway[: walkway.shape[0] // 2 * 2 : 2, : walkway.shape[1] // 2 * 2 : 2].astype(np.uint8)
+    height, width = (size // 2 * 2 for size in raster.bits.shape)
+    coarse = raster.bits[:height:2, :width:2]
+    half = ((coarse & class_bits("walkway", "drivable_area")) == class_bits("walkway")).astype(np.uint8)
     if not half.any():
         return np.zeros(0, np.complex128)
     depth = cv2.distanceTransform(half, cv2.DIST_L2, 3)
@@ -74,14 +75,24 @@ def _crossing_ends(hd_map: HdMap) -> NDArray[np.complex128]:
     shapes = [part for part in shapely.get_parts(list(hd_map.layers["ped_crossing"])) if not part.is_empty]
     if not shapes:
         return np.zeros(0, np.complex128)
-    boxes = shapely.minimum_rotated_rectangle(shapes)
-    corners = np.stack([shapely.get_coordinates(box)[:4] for box in boxes])
-    z = corners[..., 0] + 1j * corners[..., 1]
-    first, second = z[:, 1] - z[:, 0], z[:, 3] - z[:, 0]
-    along = np.where(np.abs(first) >= np.abs(second), first, second)
-    middle = z.mean(axis=1)
-    half = along * (0.5 + _BEYOND / np.abs(along))
-    return np.column_stack([middle - half, middle + half]).reshape(-1)
+    xy, owner = shapely.get_coordinates(shapes, return_index=True)
+    outlines = np.split(xy[:, 0] + 1j * xy[:, 1], np.flatnonzero(np.diff(owner)) + 1)
+    return np.concatenate([_across(outline) for outline in outlines])
+
+
+def _across(outline: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Ends [2] of a crossing [K]: beyond the short sides of the smallest rectangle around it."""
+    sides = np.diff(outline)
+    axes = sides[np.abs(sides) > 1e-3]
+    axes /= np.abs(axes)
+    turned = outline * axes[:, None].conj()
+    along, across = np.ptp(turned.real, axis=1), np.ptp(turned.imag, axis=1)
+    best = int(np.argmin(along * across))
+    middle = 0.5 * (turned[best].real.max() + turned[best].real.min())
+    middle = middle + 0.5j * (turned[best].imag.max() + turned[best].imag.min())
+    longest = along[best] if along[best] >= across[best] else 1j * across[best]
+    half = longest * (0.5 + _BEYOND / abs(longest))
+    return axes[best] * np.array([middle - half, middle + half])
 
 
 def _links(hd_map: HdMap, nodes: NDArray[np.complex128]) -> NDArray[np.int64]:
