@@ -46,7 +46,7 @@ def contenders(
     near = paths.controlled[rows] & (lanes < (front + SIGHT)[:, None]) & (ends > (front - length)[:, None])
     owner, slot = np.nonzero(near)
     lane = tables.index(paths.lanes[rows][owner, slot])
-    known = lane >= 0
+    known = (lane >= 0) & (tables.rank[lane] >= 0)
     owner = owner[known]
     who = Contenders(
         front=front,
@@ -80,7 +80,7 @@ def _with_ego(
 ) -> Contenders:
     if intent is None:
         return who
-    rows = np.flatnonzero(tables.controlled[intent.lanes] & (intent.start < SIGHT) & (intent.end > -shape.length))
+    rows = np.flatnonzero((tables.rank[intent.lanes] >= 0) & (intent.start < SIGHT) & (intent.end > -shape.length))
     if rows.size == 0:
         return who
     entry = float(intent.start[rows].min())

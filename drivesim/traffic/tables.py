@@ -9,20 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from drivesim.scene import CLASS_ID, HdMap, LaneGraph, Tracks
+from drivesim.scene import HdMap, LaneGraph, Tracks
 from drivesim.traffic.walking import WalkingGraph, walking_graph
 
 DEFAULT_LIMIT = 10.0  # [m/s] where the map has no speed limit
 CONFLICT_DISTANCE = 2.4  # [m] between centre lines below which two vehicles touch
+_RIM = 45.0  # [m] of the map in which lanes are not checked for conflicts
 _SPACING = 1.0  # [m] of the samples that conflicts are found with
 _BLOCKING_REACH = 1.1  # [m] from the centre line that an obstacle must reach to block a lane
+_BLOCKING_SPACING = 2.0  # [m] of the samples that obstacles are found with
 _PLACE_SPACING = 6.0  # [m] between places where a vehicle may appear
 _PLACE_MARGIN = 13.0  # [m] of them to the ends of their lane
 
 
 @dataclass(frozen=True, eq=False)
 class LaneTables:
-    """Lanes of a map, L of them, of which C are controlled: someone else's lane crosses or joins them.
+    """Lanes of a map, L of them. Those which someone else's lane crosses or joins are controlled; C of them, all but
+    those at the rim of the map, have a rank.
 
     `conflict_in` and `conflict_out` [C, C] [m]: distances along lane a between which lane b is too close; inf and -inf
     where it never is.
@@ -34,7 +37,7 @@ class LaneTables:
     length: NDArray[np.float64]  # [L] [m]
     limit: NDArray[np.float64]  # [L] [m/s]
     controlled: NDArray[np.bool_]  # [L]
-    rank: NDArray[np.int64]  # [L] row of a controlled lane in the conflict tables, -1 for others
+    rank: NDArray[np.int64]  # [L] row of a lane in the conflict tables, -1 for others
     conflict_in: NDArray[np.float64]
     conflict_out: NDArray[np.float64]
     blocked: NDArray[np.float64]  # [L] distance along the lane of the first standing obstacle [m], inf without
@@ -82,8 +85,9 @@ def _build(hd_map: HdMap, standing: Tracks) -> LaneTables:
     source = np.repeat(np.arange(len(graph)), np.diff(graph.successor_offsets))
     controlled = graph.in_junction.copy()
     controlled[source[arrivals[graph.successors] > 1]] = True
-    rank = np.where(controlled, np.cumsum(controlled) - 1, -1)
-    conflict_in, conflict_out = _conflicts(graph, points, controlled, source)
+    ranked = controlled & _is_inner(hd_map, points[graph.offsets[:-1]])
+    rank = np.where(ranked, np.cumsum(ranked) - 1, -1)
+    conflict_in, conflict_out = _conflicts(graph, points, np.flatnonzero(ranked), source)
     blocked = _blocked(graph, points, standing)
     places = _places(graph, points, controlled, blocked)
     return LaneTables(
@@ -103,6 +107,14 @@ def _build(hd_map: HdMap, standing: Tracks) -> LaneTables:
         place_heading=places[3],
         walking=walking_graph(hd_map),
     )
+
+
+def _is_inner(hd_map: HdMap, places: NDArray[np.complex128]) -> NDArray[np.bool_]:
+    """Which places lie so far inside the map that it knows everything around them."""
+    x0, y0, x1, y1 = hd_map.bounds
+    rim = min(_RIM, 0.25 * min(x1 - x0, y1 - y0))
+    inside = (places.real > x0 + rim) & (places.real < x1 - rim)
+    return inside & (places.imag > y0 + rim) & (places.imag < y1 - rim)
 
 
 def _resample(
@@ -128,9 +140,9 @@ def position_on(
 
 
 def _conflicts(
-    graph: LaneGraph, points: NDArray[np.complex128], controlled: NDArray[np.bool_], source: NDArray[np.int64]
+    graph: LaneGraph, points: NDArray[np.complex128], lanes: NDArray[np.int64], source: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    lanes = np.flatnonzero(controlled)
+    """Conflict tables [C, C] of the given lanes [C]."""
     count = len(lanes)
     enter = np.full((count, count), np.inf)
     leave = np.full((count, count), -np.inf)
@@ -166,15 +178,15 @@ def _follow_or_part(
 def _blocked(graph: LaneGraph, points: NDArray[np.complex128], standing: Tracks) -> NDArray[np.float64]:
     """First obstacle [L] along every lane [m]."""
     blocked = np.full(len(graph), np.inf)
-    rows = np.flatnonzero(standing.class_ids != CLASS_ID["pedestrian"])
-    if rows.size == 0:
+    if len(standing) == 0:
         return blocked
-    lane, s, place = _resample(graph, points, np.arange(len(graph)), 1.0)
-    centre = standing.position[rows, 0] + 1j * standing.position[rows, 1]
-    reach = 0.5 * np.hypot(standing.size[rows, 0], standing.size[rows, 1]) + _BLOCKING_REACH
+    lane, s, place = _resample(graph, points, np.arange(len(graph)), _BLOCKING_SPACING)
     tree = cKDTree(np.column_stack([place.real, place.imag]))
-    near = tree.query_ball_point(np.column_stack([centre.real, centre.imag]), reach)
-    counts = np.array([len(found) for found in near])
+    reach = 0.5 * np.hypot(standing.size[:, 0], standing.size[:, 1]) + _BLOCKING_REACH
+    rows = np.flatnonzero(tree.query(standing.position[:, :2], distance_upper_bound=reach.max())[0] < reach)
+    centre = standing.position[rows, 0] + 1j * standing.position[rows, 1]
+    near = tree.query_ball_point(standing.position[rows, :2], reach[rows])
+    counts = np.array([len(found) for found in near], np.int64)
     sample = np.array([index for found in near for index in found], np.int64)
     track = np.repeat(np.arange(len(rows)), counts)
     local = (place[sample] - centre[track]) * np.exp(-1j * standing.yaw[rows][track])

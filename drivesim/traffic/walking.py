@@ -17,6 +17,10 @@ _LINK = 6.5  # [m] longest link between nodes
 _THIN = 3.5  # [m] between nodes
 _STRIP = 0.45  # [m] to both sides of a link that must be walkway, too
 _GROUND = ("walkway", "drivable_area", "carpark_area")
+_REACH, _RIM = (
+    120.0,
+    70.0,
+)  # [m] least half side of the part of a map with walkers, and its largest distance to the edge
 _BEYOND = 0.6  # [m] from the kerb to the end node of a crossing
 
 
@@ -50,20 +54,25 @@ def walking_graph(hd_map: HdMap) -> WalkingGraph:
     return _graph(nodes, along, across)
 
 
+def _rim(bounds: tuple[float, float, float, float]) -> float:
+    """Width [m] of the rim of a map on which nobody walks: it is too far from the ego, if the map is large."""
+    x0, y0, x1, y1 = bounds
+    return min(max(0.5 * min(x1 - x0, y1 - y0) - _REACH, 0.0), _RIM)
+
+
 def _walkway_nodes(hd_map: HdMap) -> NDArray[np.complex128]:
     """Points [V] along the ridge of the walkways, thinned."""
     raster = map_raster(hd_map)
-    height, width = (size // 2 * 2 for size in raster.bits.shape)
-    coarse = raster.bits[:height:2, :width:2]
+    rim = 2 * int(_rim(hd_map.bounds) / (2.0 * raster.resolution))
+    height, width = (size // 2 * 2 - rim for size in raster.bits.shape)
+    coarse = raster.bits[rim:height:2, rim:width:2]
     half = ((coarse & class_bits("walkway", "drivable_area")) == class_bits("walkway")).astype(np.uint8)
     if not half.any():
         return np.zeros(0, np.complex128)
     depth = cv2.distanceTransform(half, cv2.DIST_L2, 3)
     ridge = (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)) - 0.3) & (depth > 1.2)
     row, column = np.nonzero(ridge)
-    step = 2.0 * raster.resolution
-    x = raster.origin[0] + step * (column + 0.5)
-    y = raster.origin[1] + step * (row + 0.5)
+    x, y = (raster.origin[axis] + raster.resolution * (rim + 2 * cell + 1) for axis, cell in enumerate((column, row)))
     _, first = np.unique(
         np.floor(x / _THIN).astype(np.int64) * (1 << 24) + np.floor(y / _THIN).astype(np.int64), return_index=True
     )
@@ -72,8 +81,10 @@ def _walkway_nodes(hd_map: HdMap) -> NDArray[np.complex128]:
 
 def _crossing_ends(hd_map: HdMap) -> NDArray[np.complex128]:
     """Both ends [2 Z] of the Z crossings, just beyond the kerbs."""
-    shapes = [part for part in shapely.get_parts(list(hd_map.layers["ped_crossing"])) if not part.is_empty]
-    if not shapes:
+    shapes = shapely.get_parts(list(hd_map.layers["ped_crossing"]))
+    inner = shapely.box(*hd_map.bounds).buffer(-_rim(hd_map.bounds), join_style="mitre")
+    shapes = shapes[shapely.within(shapes, inner)]
+    if len(shapes) == 0:
         return np.zeros(0, np.complex128)
     xy, owner = shapely.get_coordinates(shapes, return_index=True)
     outlines = np.split(xy[:, 0] + 1j * xy[:, 1], np.flatnonzero(np.diff(owner)) + 1)
