@@ -53,7 +53,7 @@ def some_conditions(worlds: int, seed: int) -> Conditions:
     return Conditions(
         layout=torch.randint(0, 255, (worlds, 1, 6, 8, 16, len(LAYOUT_CHANNELS)), generator=g, dtype=torch.uint8),
         motion=motion, anchor_motion=motion, ego=torch.randn(worlds, 1, 4, generator=g),
-        tags=torch.zeros(worlds, 1, 6), intrinsics=torch.eye(3).expand(worlds, 6, 3, 3).clone(), extrinsics=extrinsics,
+        tags=torch.ones(worlds, 1, 6), intrinsics=torch.eye(3).expand(worlds, 6, 3, 3).clone(), extrinsics=extrinsics,
         previous_points=points,
         object_pixels=torch.randint(0, 3, (worlds, 1, 6, 8, 16), generator=g, dtype=torch.int32),
     )  # fmt: skip
@@ -133,7 +133,7 @@ def test_untrained_network_continues_with_the_warped_previous_frame() -> None:
     inputs = inputs_of(network, latents, some_conditions(1, 0))
     with torch.no_grad():
         clean, _ = network(torch.randn(6, 4, 4, 8), torch.ones(6), inputs)
-    share = torch.softmax(torch.tensor([0.0, 3.0, 0.0, 0.0, 0.0, 0.0]), 0)[:-1, None, None, None]
+    share = torch.softmax(torch.tensor([0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0]), 0)[:-1, None, None, None]
     assert torch.allclose(clean, (share * inputs.references).sum(1), atol=1e-5)
 
 

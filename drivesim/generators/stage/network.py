@@ -38,7 +38,7 @@ class NetworkConfig:
     )  # where views and frames are exchanged: 0 after the middle block, k after up block k
     offsets: int = 3  # frames of the buffer that are read
     dropout: float = 0.0
-    blend: bool = True  # the clean latents are a weighted choice among the references plus what the U-Net draws
+    blend: bool = True  # the clean latents are a choice among references and sketch, plus a residual
 
 
 class LayoutEncoder(nn.Module):
@@ -58,12 +58,31 @@ class LayoutEncoder(nn.Module):
         return self.layers(pixel_unshuffle(layout, self.stride))
 
 
+class LayoutSketch(nn.Module):
+    """What the layout alone says of the latents [N, C, h, w]: a few convolutions at full latent resolution.
+
+    Ground and boxes look alike wherever they are, so this short path learns them long before the U-Net does.
+    """
+
+    def __init__(self, channels: int, stride: int, width: int = 48) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(len(LAYOUT_CHANNELS), width, 2 * stride - 1, stride=stride, padding=stride - 1)
+        self.look = nn.Linear(TAGS, width)
+        self.layers = nn.Sequential(
+            nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, channels, 3, padding=1)
+        )
+
+    def forward(self, layout: Tensor, tags: Tensor) -> Tensor:
+        """Latents for layouts [N, L, H, W] in [0, 1] and the look of their worlds [N, TAGS]."""
+        return self.layers(self.first(layout) + self.look(tags)[..., None, None])
+
+
 @dataclass
 class NetworkInputs:
     """What stays the same over the denoising steps of a frame, N = B * V rows."""
 
     context: Tensor  # [N, K, h, w]: references, their masks, viewing rays, layout features
-    references: Tensor  # [N, R, C, h, w], latent pictures that the new frame may be composed of
+    references: Tensor  # [N, R + 1, C, h, w], latent pictures that the new frame may be composed of, a sketch the last
     embedding: Tensor  # [N, E], motion, tags and camera
     tokens: Tensor  # [N, tokens, token_width], the same as one token each for cross-attention
 
@@ -80,6 +99,8 @@ class StageNetwork(nn.Module):
         if config.blend:
             self._widen_output()
         self.layout_encoder = LayoutEncoder(config.layout_features, config.layout_stride)
+        if config.blend:
+            self.sketch = LayoutSketch(config.latent_channels, config.layout_stride // config.patch)
         embedding = self.trunk.time_embedding.linear_2.out_features
         self.motion_embedding = nn.Sequential(
             nn.Linear(MOTION + TAGS, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
@@ -115,7 +136,7 @@ class StageNetwork(nn.Module):
         """Adds the choice among the references to the last convolution; at first that is the first warp."""
         config, old = self.config, self.trunk.conv_out
         folded = config.patch**2
-        new = nn.Conv2d(old.in_channels, old.out_channels + (config.references + 1) * folded, 3, padding=1)
+        new = nn.Conv2d(old.in_channels, old.out_channels + (config.references + 2) * folded, 3, padding=1)
         nn.init.zeros_(new.weight)
         nn.init.zeros_(new.bias)
         with torch.no_grad():
@@ -126,7 +147,7 @@ class StageNetwork(nn.Module):
         """Clean latents [N, C, h, w] from what the U-Net drew: a residual and logits of the references and of none."""
         if not self.config.blend:
             return drawn
-        residual, logits = drawn.split([self.config.latent_channels, self.config.references + 1], dim=1)
+        residual, logits = drawn.split([self.config.latent_channels, self.config.references + 2], dim=1)
         share = logits.softmax(dim=1)[:, :-1, None]
         return residual + (share * references).sum(1)
 
@@ -154,6 +175,9 @@ class StageNetwork(nn.Module):
         embedding = self.motion_embedding(torch.cat([motion, tags], dim=-1))
         embedding = (embedding[:, None] + self.view_embedding.weight).flatten(0, 1)
         choices = references.unflatten(1, (self.config.references, self.config.latent_channels))
+        if self.config.blend:
+            look = tags.repeat_interleave(self.config.views, dim=0)
+            choices = torch.cat([choices, self.sketch(layout, look)[:, None].to(choices.dtype)], dim=1)
         return NetworkInputs(context, choices, embedding, self.to_token(embedding)[:, None])
 
     def forward(
