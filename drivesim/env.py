@@ -193,7 +193,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         info = self._info(clock.timings(getattr(self.generator, "timings", None)))
         return observation, state.rewards[-1], terminated, truncated, info
 
-    def render(self) -> NDArray[np.uint8] | None:
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
         """The picture of the present state [484, 1152, 3] for "rgb_array"; "human" shows it by itself."""
         if self.render_mode is None:
             gym.logger.warn('render() does nothing without render_mode="rgb_array" or "human" at construction')
