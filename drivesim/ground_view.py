@@ -32,11 +32,18 @@ _SHIFT = {1: np.uint64(2), 2: np.uint64(1), 4: np.uint64(0)}  # makes any number
 _WIDEN = np.uint64(0x0303030303030303)
 
 
+# Words of all 256 combinations of classes.
+_WORDS = (np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=-1, bitorder="little") * np.uint8(FULL)).view(
+    "u8"
+)[:, 0]
+
+
 @dataclass(frozen=True, eq=False)
 class CoveragePyramid:
     """Coverage (0..FULL) of the eight map classes per cell, one byte each; every level halves the one before."""
 
-    levels: tuple[NDArray[np.uint64], ...]  # [rows, columns] of cells of RESOLUTION * 2**level [m]
+    bits: NDArray[np.uint8]  # [rows, columns] of the first level, whose cells have a class or not: one bit each
+    means: tuple[NDArray[np.uint64], ...]  # [rows, columns] of the other levels, cells of RESOLUTION * 2**level [m]
     origin: NDArray[np.float64]  # (x, y) of the lower corner [m]
 
     def cells_at(
@@ -48,8 +55,12 @@ class CoveragePyramid:
         offset = (pose[:2, 3] - self.origin) / (RESOLUTION * 2.0**level) - 0.5
         places = cv2.transform(points, np.column_stack([pose[:2, :2], offset]))
         # Floats of 64 bits are the only words of that size that cv2 moves; it does not look into them.
-        source, target = self.levels[level].view(np.float64), out.view(np.float64)
-        cv2.remap(source, places, np.empty(0), cv2.INTER_NEAREST, dst=target)
+        target = out.view(np.float64)
+        if level == 0:
+            cv2.LUT(cv2.remap(self.bits, places, np.empty(0), cv2.INTER_NEAREST), _WORDS.view(np.float64), dst=target)
+        else:
+            means = self.means[level - 1].view(np.float64)
+            cv2.remap(means, places, np.empty(0), cv2.INTER_NEAREST, dst=target)
         return out
 
 
@@ -66,15 +77,28 @@ def coverage_pyramid(hd_map: HdMap) -> CoveragePyramid:
 
 def _build_pyramid(hd_map: HdMap) -> CoveragePyramid:
     raster = map_raster(hd_map)
-    words = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=-1, bitorder="little") * np.uint8(FULL)
-    levels = [words.view(np.uint64)[:, 0].take(raster.bits)]
-    for _ in range(1, LEVELS):
-        fine = levels[-1].view(np.uint8).reshape(*levels[-1].shape, len(MAP_CLASSES))
-        rows, columns = max(fine.shape[0] // 2, 1), max(fine.shape[1] // 2, 1)
-        even = fine[: 2 * rows, : 2 * columns]
-        halves = [cv2.resize(even[..., k : k + 4], (columns, rows), interpolation=cv2.INTER_AREA) for k in (0, 4)]
-        levels.append(np.concatenate(halves, axis=-1).view(np.uint64)[..., 0])
-    return CoveragePyramid(tuple(levels), np.asarray(raster.origin, np.float64))
+    means = [_mean([_WORDS.take(quarter) for quarter in _quarters(raster.bits)])]
+    for _ in range(2, LEVELS):
+        means.append(_mean(_quarters(means[-1])))
+    return CoveragePyramid(raster.bits, tuple(means), np.asarray(raster.origin, np.float64))
+
+
+def _quarters(cells: NDArray) -> list[NDArray]:
+    """The four cells of every block of 2 x 2, each [rows / 2, columns / 2]; what is left over at the rim is empty."""
+    rows, columns = cells.shape
+    even = np.pad(cells, ((0, rows % 2), (0, columns % 2))) if rows % 2 or columns % 2 else cells
+    return [even[row::2, column::2] for row in (0, 1) for column in (0, 1)]
+
+
+def _mean(quarters: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Mean of four words byte by byte, rounded; four bytes of up to FULL do not run over."""
+    total = quarters[0] + quarters[1]
+    total += quarters[2]
+    total += quarters[3]
+    total += np.uint64(0x0202020202020202)
+    total >>= np.uint64(2)
+    total &= np.uint64(0x3F3F3F3F3F3F3F3F)
+    return total
 
 
 def _full_range(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -27,24 +28,40 @@ def map_of(**layers: tuple[shapely.Geometry, ...]) -> HdMap:
     return HdMap(dict.fromkeys(MAP_CLASSES, ()) | layers, lane_graph(), (-100.0, -60.0, 100.0, 60.0))
 
 
+@cache
+def ground_view(size: tuple[int, int] = SIZE) -> GroundView:
+    return GroundView(nuscenes_rig(size), size)
+
+
 def coverage(hd_map: HdMap, ego: EgoState, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
     """Coverage [V, h, w, 8] of the nuScenes rig."""
     words = np.zeros((6, *size), np.uint64)
-    GroundView(nuscenes_rig(size), size).sample(coverage_pyramid(hd_map), ego.pose, words)
+    ground_view(size).sample(coverage_pyramid(hd_map), ego.pose, words)
     return words.view(np.uint8).reshape(*words.shape, 8)
 
 
 def test_first_level_is_the_raster_and_the_others_are_its_means() -> None:
     hd_map = straight_road()
     pyramid = coverage_pyramid(hd_map)
-    levels = [level.view(np.uint8).reshape(*level.shape, 8).astype(float) for level in pyramid.levels]
-    bits = map_raster(hd_map).bits
-    for index in range(8):
-        assert np.array_equal(levels[0][..., index], FULL * ((bits >> index) & 1))
-    for level in range(1, LEVELS):
-        h, w, _ = levels[level].shape
-        blocks = levels[0][: h << level, : w << level].reshape(h, 1 << level, w, 1 << level, 8)
-        assert np.abs(blocks.mean((1, 3)) - levels[level]).max() <= 0.5 * level  # rounded once per level
+    assert np.array_equal(pyramid.bits, map_raster(hd_map).bits)
+    full = FULL * np.unpackbits(pyramid.bits[..., None], axis=-1, bitorder="little").astype(float)
+    assert len(pyramid.means) == LEVELS - 1
+    for level, words in enumerate(pyramid.means, start=1):
+        h, w = words.shape
+        blocks = full.reshape(h, 1 << level, w, 1 << level, 8)
+        found = words.view(np.uint8).reshape(h, w, 8)
+        assert np.abs(blocks.mean((1, 3)) - found).max() <= 0.5 * level  # rounded once per level
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(16, 32), (17, 31), (5, 70)])
+def test_maps_of_any_size_lose_nothing_at_their_rim(rows: int, columns: int) -> None:
+    bounds = (-1.0, 2.0, -1.0 + RESOLUTION * columns, 2.0 + RESOLUTION * rows)
+    layers = dict.fromkeys(MAP_CLASSES, ()) | {"walkway": (shapely.box(-5, -5, 20, 20),)}
+    pyramid = coverage_pyramid(HdMap(layers, lane_graph(), bounds))
+    assert pyramid.bits.shape == (rows, columns)
+    for level, words in enumerate(pyramid.means, start=1):
+        share = words.view(np.uint8).reshape(*words.shape, 8)[..., CLASS["walkway"]].astype(float) / FULL
+        assert share.sum() * 4**level == pytest.approx(rows * columns, rel=0.05)
 
 
 def test_pyramid_is_built_once_per_map() -> None:
@@ -63,9 +80,11 @@ def test_cells_are_those_of_direct_look_up_and_empty_outside(level: int) -> None
     world = points @ pose[:2, :2].T + pose[:2, 3]
     exact = (world - pyramid.origin) / size
     column, row = np.moveaxis(np.floor(exact).astype(int), -1, 0)
-    rows, columns = pyramid.levels[level].shape
+    full = FULL * np.unpackbits(pyramid.bits[..., None], axis=-1, bitorder="little")
+    cells = np.ascontiguousarray(full).view(np.uint64)[..., 0] if level == 0 else pyramid.means[level - 1]
+    rows, columns = cells.shape
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    expected = np.where(inside, pyramid.levels[level][row.clip(0, rows - 1), column.clip(0, columns - 1)], 0)
+    expected = np.where(inside, cells[row.clip(0, rows - 1), column.clip(0, columns - 1)], 0)
     clear = (np.abs(exact - np.rint(exact)) > 1e-3).all(-1)  # not at the border of two cells
     assert 0.3 < inside.mean() < 0.9
     assert np.array_equal(found[clear], expected[clear])
@@ -75,7 +94,7 @@ def test_near_pixels_have_the_class_of_the_polygon_they_look_at() -> None:
     ego = EgoState.at(5.0, -1.0, 0.4)
     hd_map = straight_road()
     found = coverage(hd_map, ego)
-    points = transform_points(ego.pose, GroundView(nuscenes_rig(SIZE), SIZE).ground_points)
+    points = transform_points(ego.pose, ground_view().ground_points)
     near = np.hypot(*np.moveaxis(points[..., :2] - ego.xy, -1, 0)) < 15.0
     for name in ("drivable_area", "walkway", "carpark_area", "ped_crossing"):
         polygon = shapely.union_all(hd_map.layers[name])
@@ -90,7 +109,7 @@ def test_coverage_of_far_pixels_is_the_share_of_the_polygon() -> None:
     # Stripes of half a metre across the way: pixels far ahead are larger than a stripe and show their mean, a half.
     stripes = tuple(shapely.box(x + 0.1, -50.0, x + 0.4, 50.0) for x in range(-100, 100))
     found = coverage(map_of(walkway=stripes), EgoState.at(0.0, 0.0, 0.0))[1, ..., CLASS["walkway"]]
-    view = GroundView(nuscenes_rig(SIZE), SIZE)
+    view = ground_view()
     distance = view.ground_points[1, ..., 0]
     far = (distance > 35.0) & (np.abs(view.ground_points[1, ..., 1]) < 10.0)
     assert far.sum() > 20
@@ -101,7 +120,7 @@ def test_coverage_of_far_pixels_is_the_share_of_the_polygon() -> None:
 
 def test_full_coverage_is_full_at_every_distance_and_sky_is_empty() -> None:
     everywhere = map_of(drivable_area=(shapely.box(-100, -60, 100, 60),))
-    view = GroundView(nuscenes_rig(SIZE), SIZE)
+    view = ground_view()
     found = coverage(everywhere, EgoState.at(0.0, 0.0, 0.0))[..., 0]
     inside = (np.abs(view.ground_points[..., :2]) < [70.0, 40.0]).all(-1)  # with all of their pixel
     assert (found[inside] == 255).all()
@@ -128,7 +147,7 @@ def test_moving_the_world_and_the_ego_alike_changes_little() -> None:
 
 
 def test_ground_points_lie_on_the_ground_within_range() -> None:
-    view = GroundView(nuscenes_rig(SIZE), SIZE)
+    view = ground_view()
     seen = ~np.isnan(view.ground_points[..., 0])
     assert 0.3 < seen.mean() < 0.6
     assert np.allclose(view.ground_points[seen][:, 2], 0.0, atol=1e-9)
