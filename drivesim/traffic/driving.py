@@ -28,13 +28,15 @@ def objects_of(state: TrafficState, ego: EgoState, shape: VehicleShape) -> Objec
     bodies, motion, walkers = state.bodies, state.motion, state.walkers
     position, direction = ego_object(ego, shape)
     vehicles = len(motion.s)
-    margin = np.empty(vehicles + 1 + len(walkers.position))
+    pace = np.abs(walkers.velocity)
+    crosses = (walkers.phase == CROSSING) & (pace > STANDING)  # who stands in the road lets others pass
+    margin = np.empty(vehicles + 1 + len(pace))
     margin[:vehicles], margin[vehicles] = _VEHICLE_MARGIN, _EGO_MARGIN
-    margin[vehicles + 1 :] = _WALKER_MARGIN + (_CROSSING_MARGIN - _WALKER_MARGIN) * (walkers.phase == CROSSING)
+    margin[vehicles + 1 :] = _WALKER_MARGIN + (_CROSSING_MARGIN - _WALKER_MARGIN) * crosses
     return Objects(
         np.concatenate((motion.position, (position,), walkers.position)),
         np.concatenate((motion.direction, (direction,), walkers.direction)),
-        np.concatenate((motion.speed, (ego.speed,), np.abs(walkers.velocity))),
+        np.concatenate((motion.speed, (ego.speed,), pace)),
         np.concatenate((bodies.half_length, (0.5 * shape.length,), walkers.bodies.half_length)),
         np.concatenate((bodies.half_width, (0.5 * shape.width,), walkers.bodies.half_width)),
         margin,
