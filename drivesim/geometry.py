@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating]
 
-# Unit corners (x, y, z) of a box in its own frame, in the order of the nuScenes devkit: the four front corners, then the
-# four rear ones, each face counted from the upper left.
+# Unit corners (x, y, z) of a box in its own frame, in the order of the nuScenes devkit: the four front corners, then
+# the four rear ones, each face counted from the upper left.
 UNIT_CORNERS = 0.5 * np.array(
     [[1, 1, 1], [1, -1, 1], [1, -1, -1], [1, 1, -1], [-1, 1, 1], [-1, -1, 1], [-1, -1, -1], [-1, 1, -1]], np.float64
 )

@@ -22,7 +22,8 @@ OBJECT_CLASSES = (
     "barrier", "motorcycle", "bicycle", "pedestrian", "traffic_cone",
 )  # fmt: skip
 MAP_CLASSES = (
-    "drivable_area", "ped_crossing", "walkway", "stop_line", "carpark_area", "road_divider", "lane_divider", "road_block",
+    "drivable_area", "ped_crossing", "walkway", "stop_line",
+    "carpark_area", "road_divider", "lane_divider", "road_block",
 )  # fmt: skip
 LINE_CLASSES = ("road_divider", "lane_divider")
 CAMERAS = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT")
@@ -180,9 +181,9 @@ class LaneGraph:
 class HdMap:
     """Map around the ego in the global frame: the eight MagicDrive-V2 classes and the lane graph.
 
-    `layers` maps every name of MAP_CLASSES to shapely polygons (lines for LINE_CLASSES). `bounds` (xmin, ymin, xmax, ymax)
-    [m] is the region in which the map is complete. Frozen and compared by identity, so whatever is derived from it (rasters, trees) may
-    be cached for as long as the object lives.
+    `layers` maps every name of MAP_CLASSES to shapely polygons (lines for LINE_CLASSES). `bounds` (xmin, ymin, xmax,
+    ymax) [m] is the region in which the map is complete. Frozen and compared by identity, so whatever is derived from
+    it (rasters, trees) may be cached for as long as the object lives.
     """
 
     layers: Mapping[str, tuple[shapely.Geometry, ...]]
@@ -219,8 +220,8 @@ class Statics:
 
     def __post_init__(self) -> None:
         b, t, p = len(self.building_height), len(self.tree_position), len(self.pole_height)
-        accepted = {"building_footprint": (b, 4, 2), "building_color": (b, 3), "building_style": (b,), "tree_position": (t, 2),
-                    "tree_size": (t, 3), "tree_color": (t, 3), "pole_position": (p, 2), "pole_yaw": (p,),
+        accepted = {"building_footprint": (b, 4, 2), "building_color": (b, 3), "building_style": (b,),
+                    "tree_position": (t, 2), "tree_size": (t, 3), "tree_color": (t, 3), "pole_position": (p, 2), "pole_yaw": (p,),
                     "pole_kind": (p,)}  # fmt: skip
         for name, shape in accepted.items():
             found = getattr(self, name).shape
@@ -263,12 +264,14 @@ class Tags:
 
     def __post_init__(self) -> None:
         _require(self.weather in WEATHERS, f"Tags.weather: found {self.weather!r}, accepted {WEATHERS}")
-        _require(self.time_of_day in TIMES_OF_DAY, f"Tags.time_of_day: found {self.time_of_day!r}, accepted {TIMES_OF_DAY}")
+        _require(
+            self.time_of_day in TIMES_OF_DAY, f"Tags.time_of_day: found {self.time_of_day!r}, accepted {TIMES_OF_DAY}"
+        )
 
     def vector(self) -> NDArray[np.float32]:
         """One-hot weather and time of day [6]."""
-        hot = [float(self.weather == name) for name in WEATHERS] + [float(self.time_of_day == name) for name in TIMES_OF_DAY]
-        return np.array(hot, np.float32)
+        weather = [float(self.weather == name) for name in WEATHERS]
+        return np.array(weather + [float(self.time_of_day == name) for name in TIMES_OF_DAY], np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,5 +286,5 @@ class Scene:
     tags: Tags = field(default_factory=Tags)
     statics: Statics | None = None  # buildings, trees and poles; None where they are not known (recorded data)
     vehicle: VehicleShape = field(default_factory=VehicleShape)
-    exposure_poses: NDArray[np.float64] | None = None  # [V, 4, 4] ego poses when each camera fired; None: all at ego.pose
+    exposure_poses: NDArray[np.float64] | None = None  # [V, 4, 4] ego poses when the cameras fired; None: ego.pose
     description: str = ""

@@ -148,7 +148,8 @@ class Trainer:
         trained = {n: p.detach() for n, p in self.module.named_parameters() if n in self.average}
         state = {
             "step": self.step, "trained": trained, "average": self.average, "carry": _plain(self.carry),
-            "optimizer": self.optimizer.state_dict(), "history": self.history, "buffers": dict(self.module.named_buffers()),
+            "optimizer": self.optimizer.state_dict(), "history": self.history,
+            "buffers": dict(self.module.named_buffers()),
         }  # fmt: skip
         temporary = self.checkpoint.with_suffix(".tmp")
         torch.save(state, temporary)

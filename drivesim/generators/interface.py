@@ -1,4 +1,4 @@
-"""What a generator is: pictures of the next frames from conditions, with its memory as a value in the caller's hands."""
+"""What a generator is: the next pictures from conditions, with its memory as a value in the caller's hands."""
 
 from __future__ import annotations
 
