@@ -40,6 +40,34 @@ class Leader:
     speed: float
 
 
+class Path:
+    """Polyline [K, 2] with its distances."""
+
+    def __init__(self, points: NDArray) -> None:
+        self.points = points
+        step = np.diff(points, axis=0)
+        self.along = np.concatenate([[0.0], np.cumsum(np.hypot(step[:, 0], step[:, 1]))])
+        ends = np.minimum(np.arange(len(points)) + 1, len(points) - 1)
+        direction = points[ends] - points[np.maximum(ends - 2, 0)]
+        self.direction = direction / np.maximum(np.linalg.norm(direction, axis=-1, keepdims=True), 1e-6)
+
+    def project(self, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Distance along the path [...], distance from it [...] and its direction [..., 2] at points [..., 2]."""
+        row = np.linalg.norm(points[..., None, :] - self.points, axis=-1).argmin(-1)
+        offset, direction = points - self.points[row], self.direction[row]
+        across = np.abs(direction[..., 0] * offset[..., 1] - direction[..., 1] * offset[..., 0])
+        return self.along[row] + (direction * offset).sum(-1), across, direction
+
+
+def outlines(boxes: NDArray) -> NDArray:
+    """Points [N, 10, 2] along both sides of boxes [N, 10], corners included."""
+    length, width = np.meshgrid(np.linspace(-0.5, 0.5, 5), (-0.5, 0.5))
+    forward = length.reshape(-1) * boxes[:, LENGTH, None]
+    left = width.reshape(-1) * boxes[:, WIDTH, None]
+    c, s = np.cos(boxes[:, YAW, None]), np.sin(boxes[:, YAW, None])
+    return np.stack([boxes[:, X, None] + c * forward - s * left, boxes[:, Y, None] + s * forward + c * left], axis=-1)
+
+
 class LaneFollower:
     """Policy with actions (acceleration [m/s^2], front wheel angle [rad])."""
 
@@ -80,40 +108,19 @@ class LaneFollower:
         return float(min(self.config.cruise_speed, before.min()))
 
     def _leader(self, boxes: NDArray, route: NDArray, ego: NDArray) -> Leader | None:
-        """The nearest box whose path over the next moments touches the strip that the body will sweep."""
-        boxes = boxes[(boxes[:, CLASS] >= 0)]
-        if len(boxes) == 0:
-            return None
-        path = np.concatenate([np.zeros((1, 2)), route])
-        along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
-        nearest: Leader | None = None
+        """The nearest box whose outline, over the next moments, touches the strip that the body will sweep."""
+        boxes = boxes[boxes[:, CLASS] >= 0]
+        path = Path(np.concatenate([np.zeros((1, 2)), route]))
+        outline = outlines(boxes)  # [N, P, 2]
+        front = 0.5 * (ego[4] + ego[6])  # from the rear axle to the bumper [m], overhangs taken as equal
+        leaders = []
         for later in np.linspace(0.0, self.config.horizon, 4):
-            found = self._on_path(boxes, boxes[:, [X, Y]] + later * boxes[:, [VX, VY]], path, along, ego)
-            if found is not None and (nearest is None or found.gap < nearest.gap):
-                nearest = found
-        return nearest
-
-    def _on_path(self, boxes: NDArray, centres: NDArray, path: NDArray, along: NDArray, ego: NDArray) -> Leader | None:
-        place = np.linalg.norm(centres[:, None] - path[None], axis=-1).argmin(-1)
-        ahead = np.minimum(place + 1, len(path) - 1)
-        behind = np.maximum(place - 1, 0)
-        direction = path[ahead] - path[behind]
-        direction /= np.maximum(np.linalg.norm(direction, axis=-1, keepdims=True), 1e-6)
-        offset = centres - path[place]
-        lateral = np.abs(direction[:, 0] * offset[:, 1] - direction[:, 1] * offset[:, 0])
-        forward = along[place] + (direction * offset).sum(-1)
-        turn = boxes[:, YAW] - np.arctan2(direction[:, 1], direction[:, 0])
-        c, s = np.abs(np.cos(turn)), np.abs(np.sin(turn))
-        half_along = 0.5 * (c * boxes[:, LENGTH] + s * boxes[:, WIDTH])
-        half_across = 0.5 * (s * boxes[:, LENGTH] + c * boxes[:, WIDTH])
-        front = 0.5 * ego[4] + 0.5 * ego[6]  # middle of the body plus half its length, from the rear axle
-        gap = forward - half_along - front
-        reach = half_across + 0.5 * ego[5] + self.config.clearance
-        blocking = (lateral < reach) & (forward > front) & (place < len(path) - 1)
-        if not blocking.any():
-            return None
-        row = int(np.argmin(np.where(blocking, gap, np.inf)))
-        return Leader(max(float(gap[row]), 0.01), float(direction[row] @ boxes[row, [VX, VY]]))
+            along, across, direction = path.project(outline + later * boxes[:, None, [VX, VY]])
+            blocks = (across < 0.5 * ego[5] + self.config.clearance) & (along > front) & (along < path.along[-1])
+            gap = np.where(blocks, along - front, np.inf)
+            speed = (direction * boxes[:, None, [VX, VY]]).sum(-1)
+            leaders += [Leader(gap[row], speed[row]) for row in zip(*np.nonzero(blocks))]
+        return min(leaders, key=lambda leader: leader.gap, default=None)
 
     def _acceleration(self, speed: float, desired: float, leader: Leader | None) -> float:
         """Intelligent driver model (Treiber et al. 2000, equations 3 and 4)."""
@@ -123,4 +130,6 @@ class LaneFollower:
             return float(np.clip(free, -config.comfortable_braking, config.max_acceleration))
         closing = speed * (speed - leader.speed) / (2.0 * np.sqrt(config.max_acceleration * config.comfortable_braking))
         wished = config.standstill_gap + max(0.0, config.headway * speed + closing)
-        return float(np.clip(free - config.max_acceleration * (wished / leader.gap) ** 2, -config.max_braking, free))
+        return float(
+            np.clip(free - config.max_acceleration * (wished / max(leader.gap, 0.01)) ** 2, -config.max_braking, free)
+        )
