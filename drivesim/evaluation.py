@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from drivesim.codecs.image import to_float, to_uint8
+from drivesim.codecs.image import ImageCodec, to_float, to_uint8
 from drivesim.conditions import build_conditions
 from drivesim.data.clips import EVALUATION_SEEDS, FPS, drive
 from drivesim.generators.interface import Generator, load_generator
@@ -141,7 +141,7 @@ def _record(seed: int, config: EvaluationConfig) -> TruthfulDrive:
     return TruthfulDrive(scenes, {f: raycaster.render(scenes[f]) for f in (0, *config.frames)})
 
 
-def _reconstruct(codec: torch.nn.Module, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _reconstruct(codec: ImageCodec, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     with torch.inference_mode():
         tensor = to_float(torch.from_numpy(pictures)).to(next(codec.parameters()).dtype)
         return to_uint8(codec.decode(codec.encode(tensor))).numpy()

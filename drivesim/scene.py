@@ -221,8 +221,8 @@ class Statics:
     def __post_init__(self) -> None:
         b, t, p = len(self.building_height), len(self.tree_position), len(self.pole_height)
         accepted = {"building_footprint": (b, 4, 2), "building_color": (b, 3), "building_style": (b,),
-                    "tree_position": (t, 2), "tree_size": (t, 3), "tree_color": (t, 3), "pole_position": (p, 2), "pole_yaw": (p,),
-                    "pole_kind": (p,)}  # fmt: skip
+                    "tree_position": (t, 2), "tree_size": (t, 3), "tree_color": (t, 3),
+                    "pole_position": (p, 2), "pole_yaw": (p,), "pole_kind": (p,)}  # fmt: skip
         for name, shape in accepted.items():
             found = getattr(self, name).shape
             _require(found == shape, f"Statics.{name}: found shape {found}, accepted {shape}")

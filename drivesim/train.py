@@ -48,7 +48,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config = config
         self.batches = batches
-        self.module = module.to(memory_format=torch.channels_last)
+        self.module: Any = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.accelerator = Accelerator(mixed_precision=config.precision)
         trained = [p for p in module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(

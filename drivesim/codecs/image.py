@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
@@ -38,10 +39,12 @@ class ImageCodec(nn.Module):
         self, autoencoder: AutoencoderTiny | AutoencoderKL, factor: int, channels: int, patch: int = 1
     ) -> None:
         super().__init__()
-        self.autoencoder = autoencoder
+        self.autoencoder: Any = autoencoder
         self.factor = factor
         self.patch = patch
         self.latent_channels = channels
+        self.latent_mean: Tensor
+        self.latent_std: Tensor
         self.register_buffer("latent_mean", torch.zeros(channels))
         self.register_buffer("latent_std", torch.ones(channels))
 
@@ -136,6 +139,7 @@ def load_codec(folder: str | Path) -> ImageCodec:
         raise WeightsError(
             f"codec weights in {folder}: {error}; accepted a folder with codec.json and codec.safetensors"
         ) from error
-    codec = ImageCodec.small(CodecConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}))
+    config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}
+    codec = ImageCodec.small(CodecConfig(**config))
     checked_load(codec, tensors, folder / "codec.safetensors")
     return codec

@@ -51,7 +51,7 @@ def record_clips(config: RecordConfig) -> list[Path]:
         raise ValueError(
             f"first_seed + clips: found {config.first_seed + config.clips}, accepted at most {EVALUATION_SEEDS}"
         )
-    rig = nuscenes_rig(tuple(config.image_size))
+    rig = nuscenes_rig(config.image_size)
     raycaster = Raycaster(rig, config.samples_per_pixel)
     h, w = config.image_size[0] // 4, config.image_size[1] // 4
     spec = ConditionSpec((2 * h, 2 * w), (h, w), frozenset({"warp", "objects"}))
@@ -125,6 +125,7 @@ def _write_clip(folder: Path, scenes: Sequence[Scene], raycaster: Raycaster, spe
         rows["frames"].append(raycaster.render(scene).images)
         for name in ("layout", "motion", "ego", "tags"):
             rows[name].append(getattr(conditions, name)[0, 0].numpy())
+        assert conditions.previous_points is not None and conditions.object_pixels is not None
         rows["previous_points"].append(conditions.previous_points[0, 0].numpy().astype(np.float16))
         rows["object_pixels"].append(conditions.object_pixels[0, 0].numpy().astype(np.uint16))
         rows["pose"].append(scene.ego.pose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -88,12 +89,15 @@ class NetworkInputs:
 
 
 class StageNetwork(nn.Module):
-    """Predicts clean latents from noisy ones. Sizes are a matter of config; `tiny` and `paper` are this class."""
+    """Predicts clean latents from noisy ones. Sizes are a matter of config; `tiny` and `paper` are this class.
 
-    def __init__(self, config: NetworkConfig, trunk: UNet2DConditionModel | None = None) -> None:
+    `trunk` is a trained `UNet2DConditionModel` (which carries no types, hence Any); None makes an untrained small one.
+    """
+
+    def __init__(self, config: NetworkConfig, trunk: Any = None) -> None:
         super().__init__()
         self.config = config
-        self.trunk = trunk or _small_trunk(config)
+        self.trunk: Any = trunk or _small_trunk(config)
         width = self.trunk.config.block_out_channels
         self._widen_input(trained=trunk is not None)
         if config.blend:
@@ -129,6 +133,7 @@ class StageNetwork(nn.Module):
             with torch.no_grad():
                 new.weight[:, : old.in_channels] = old.weight
                 new.weight[:, old.in_channels :] = 0.0
+                assert new.bias is not None
                 new.bias.copy_(old.bias)
         self.trunk.conv_in = new
 
@@ -137,6 +142,7 @@ class StageNetwork(nn.Module):
         config, old = self.config, self.trunk.conv_out
         folded = config.patch**2
         new = nn.Conv2d(old.in_channels, old.out_channels + (config.references + 2) * folded, 3, padding=1)
+        assert new.bias is not None
         nn.init.zeros_(new.weight)
         nn.init.zeros_(new.bias)
         with torch.no_grad():
@@ -231,10 +237,11 @@ class StageNetwork(nn.Module):
 
     def project_memory(self, stored: list[Tensor]) -> list[Tensor]:
         """Keys and values [N, L, 2 C] per transfer layer from the features a forward pass stored."""
-        return [layer.project(features) for layer, features in zip(self.transfer, stored, strict=True)]
+        layers: Any = self.transfer
+        return [layer.project(features) for layer, features in zip(layers, stored, strict=True)]
 
 
-def _small_trunk(config: NetworkConfig) -> UNet2DConditionModel:
+def _small_trunk(config: NetworkConfig) -> Any:
     blocks = len(config.channels)
     return UNet2DConditionModel(
         in_channels=config.latent_channels * config.patch**2, out_channels=config.latent_channels * config.patch**2,

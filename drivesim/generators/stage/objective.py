@@ -86,10 +86,11 @@ class StageObjective(nn.Module):
         carry = self._begin(batch["carry"], truth, reset)
         self._drop_colors(conditions)
         previous = self._previous(carry, batch["progress"])
-        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, truth.shape[-2:])
+        size = (truth.shape[-2], truth.shape[-1])
+        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, size)
         inputs = network_inputs(self.network, previous, carry.anchor, rays, conditions)
         going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
-        weight = going_on * size_weights(conditions.object_pixels[:, 0], truth.shape[-2:], self.config)
+        weight = going_on * size_weights(conditions.object_pixels[:, 0], size, self.config)
         target = truth.flatten(0, 1)
         memory = carry.buffer if self.config.memory else StreamingBuffer()
 
@@ -153,8 +154,8 @@ class StageObjective(nn.Module):
         if carry is None:
             return StreamCarry(truth, truth, truth, StreamingBuffer())
         fresh = reset[:, None, None, None, None]
-        chosen = (torch.where(fresh, truth, old) for old in (carry.latents, carry.truth, carry.anchor))
-        return StreamCarry(*chosen, carry.buffer.without(reset))
+        own, true, first = (torch.where(fresh, truth, old) for old in (carry.latents, carry.truth, carry.anchor))
+        return StreamCarry(own, true, first, carry.buffer.without(reset))
 
     def teacher_forcing(self, progress: float) -> float:
         """Share of teacher-forced frames after `progress` (0..1) of the run."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -63,9 +64,11 @@ class StageGenerator(nn.Module):
         self.latent_size = (h, w)
         stride = self.network.config.layout_stride // self.network.config.patch
         self.spec = GeneratorSpec(
-            tuple(image_size), ConditionSpec((h * stride, w * stride), (h, w), frozenset({"warp"})), history=1
+            (image_size[0], image_size[1]),
+            ConditionSpec((h * stride, w * stride), (h, w), frozenset({"warp"})),
+            history=1,
         )
-        self.to(self.dtype).eval().to(memory_format=torch.channels_last)
+        self.to(self.dtype).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.timings: dict[str, float] = {}
 
     @torch.inference_mode()
@@ -190,6 +193,7 @@ def load_network(folder: Path) -> StageNetwork:
         raise WeightsError(
             f"stage weights in {folder}: {error}; accepted a folder with stage.json and stage.safetensors"
         ) from error
-    network = StageNetwork(NetworkConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}))
+    config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}
+    network = StageNetwork(NetworkConfig(**config))
     checked_load(network, tensors, folder / "stage.safetensors")
     return network
