@@ -63,11 +63,8 @@ class StageGenerator(nn.Module):
         h, w = image_size[0] // self.codec.factor, image_size[1] // self.codec.factor
         self.latent_size = (h, w)
         stride = self.network.config.layout_stride // self.network.config.patch
-        self.spec = GeneratorSpec(
-            (image_size[0], image_size[1]),
-            ConditionSpec((h * stride, w * stride), (h, w), frozenset({"warp"})),
-            history=1,
-        )
+        wanted = ConditionSpec((h * stride, w * stride), (h, w), frozenset({"warp"}))
+        self.spec = GeneratorSpec((image_size[0], image_size[1]), wanted, history=1)
         self.to(self.dtype).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.timings: dict[str, float] = {}
 
