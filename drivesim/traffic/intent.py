@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from drivesim.scene import VehicleShape
 from drivesim.traffic.junctions import SIGHT, Contenders
 from drivesim.traffic.perception import Sight
-from drivesim.traffic.state import Float, TrafficState
+from drivesim.traffic.state import PATH_LANES, Float, TrafficState
 from drivesim.traffic.tables import LaneTables
 
 PAST_LINE = -0.6  # [m] to the stop line, below which a vehicle is inside the junction
@@ -33,38 +33,36 @@ class EgoIntent:
 def contenders(
     state: TrafficState, tables: LaneTables, sight: Sight, entry: Float, clear: Float, ego_speed: float,
     shape: VehicleShape, intent: EgoIntent | None,
-) -> tuple[NDArray[np.int64], Contenders]:  # fmt: skip
-    """Rows [V] of the vehicles near a junction, and all contenders: these and after them the ego, if it is near one."""
+) -> Contenders:  # fmt: skip
+    """All vehicles in their order, with their lanes in and before junctions, then the ego, if it is near one."""
     motion, paths, bodies = state.motion, state.paths, state.bodies
-    front = motion.s + bodies.half_length
-    rows = np.flatnonzero(entry - front < SIGHT)
-    front, line, speed = front[rows], entry[rows], motion.speed[rows]
-    distance, length = line - front, bodies.size[rows, 1]
-    held = motion.granted[rows] >= clear[rows] - 0.5
-    room = _exit_room(sight, clear - motion.s + bodies.half_length + 2.0)[rows]
-    lanes, ends = paths.lane_start[rows], paths.lane_end[rows]
-    near = paths.controlled[rows] & (lanes < (front + SIGHT)[:, None]) & (ends > (front - length)[:, None])
-    owner, slot = np.nonzero(near)
-    lane = tables.index(paths.lanes[rows][owner, slot])
+    front, speed, length = motion.s + bodies.half_length, motion.speed, bodies.size[:, 1]
+    distance = entry - front
+    held = motion.granted >= clear - 0.5
+    room = _exit_room(sight, clear - motion.s + bodies.half_length + 2.0)
+    near = paths.lane_start < (front + SIGHT)[:, None]
+    near &= paths.controlled & (paths.lane_end > (front - length)[:, None])
+    cells = np.flatnonzero(near)
+    lane = tables.index(paths.lanes.reshape(-1).take(cells))
     known = (lane >= 0) & (tables.rank[lane] >= 0)
-    owner = owner[known]
+    cells = cells[known]
     who = Contenders(
         front=front,
         length=length,
         speed=speed,
-        top=bodies.eagerness[rows],
-        entry=line,
+        top=bodies.eagerness,
+        entry=entry,
         inside=(distance < PAST_LINE) | (held & (distance < speed * speed * (0.5 / _EASY_BRAKING))),
         held=held,
         able=room & (distance < _LOOKOUT + 0.35 * speed * speed),
         claims=room,
-        waiting=motion.waiting[rows] * (distance < _AT_LINE),
-        picks_up=np.full(len(rows), _PICKS_UP),
-        owner=owner,
+        waiting=motion.waiting * (distance < _AT_LINE),
+        picks_up=np.full(len(front), _PICKS_UP),
+        owner=cells // PATH_LANES,
         lane=lane[known],
-        start=lanes[owner, slot[known]],
+        start=paths.lane_start.reshape(-1).take(cells),
     )
-    return rows, _with_ego(who, tables, ego_speed, shape, intent)
+    return _with_ego(who, tables, ego_speed, shape, intent)
 
 
 def _exit_room(sight: Sight, need: Float) -> NDArray[np.bool_]:
@@ -86,18 +84,23 @@ def _with_ego(
     entry = float(intent.start[rows].min())
     ego = len(who.front)
     return Contenders(
-        front=np.append(who.front, 0.0),
-        length=np.append(who.length, shape.length),
-        speed=np.append(who.speed, speed),
-        top=np.append(who.top, 1.0),
-        entry=np.append(who.entry, entry),
-        inside=np.append(who.inside, entry < 0.5),
-        held=np.append(who.held, False),
-        able=np.append(who.able, False),
-        claims=np.append(who.claims, speed > 0.5),
-        waiting=np.append(who.waiting, 0.0),
-        picks_up=np.append(who.picks_up, _EGO_PICKS_UP),
-        owner=np.append(who.owner, np.full(rows.size, ego)),
-        lane=np.append(who.lane, intent.lanes[rows]),
-        start=np.append(who.start, intent.start[rows]),
+        front=_and(who.front, 0.0),
+        length=_and(who.length, shape.length),
+        speed=_and(who.speed, speed),
+        top=_and(who.top, 1.0),
+        entry=_and(who.entry, entry),
+        inside=_and(who.inside, entry < 0.5),
+        held=_and(who.held, False),
+        able=_and(who.able, False),
+        claims=_and(who.claims, speed > 0.5),
+        waiting=_and(who.waiting, 0.0),
+        picks_up=_and(who.picks_up, _EGO_PICKS_UP),
+        owner=np.concatenate((who.owner, np.full(rows.size, ego))),
+        lane=np.concatenate((who.lane, intent.lanes[rows])),
+        start=np.concatenate((who.start, intent.start[rows])),
     )
+
+
+def _and(column: NDArray, value: float | bool) -> NDArray:
+    """A column with one more value."""
+    return np.concatenate((column, (value,)))

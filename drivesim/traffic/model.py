@@ -107,9 +107,9 @@ class ReactiveTraffic:
 
     def _renew(self, state: TrafficState, tables: LaneTables, ego: EgoState) -> TrafficState:
         """Newcomers take the place of those far off, and paths that run out are continued."""
-        place, _ = ego_object(ego, self.shape)
+        place, direction = ego_object(ego, self.shape)
         state = extend_paths(remove_far(self.demand, state, place), tables)
-        return refill(self.demand, state, tables, place, ego.speed)
+        return refill(self.demand, state, tables, place, ego.speed * direction)
 
     def _stop(self, state: TrafficState, entry: Float, clear: Float) -> Float:
         """Where each vehicle must stop [N] [m]: stop line without a grant, obstacle, end of the road."""
@@ -123,14 +123,10 @@ class ReactiveTraffic:
         self, state: TrafficState, tables: LaneTables, sight: Sight, ego: EgoState, intent: EgoIntent | None,
         entry: Float, clear: Float,
     ) -> Motion:  # fmt: skip
-        rows, who = contenders(state, tables, sight, entry, clear, ego.speed, self.shape, intent)
-        if rows.size == 0:
-            return state.motion
-        passes, waits = decide(tables, who)
-        granted, hold = np.full(len(entry), -np.inf), np.full(len(entry), np.inf)
-        granted[rows] = np.where(passes[: len(rows)], clear[rows], -np.inf)
-        hold[rows] = waits[: len(rows)]
-        return replace(state.motion, granted=granted, hold=hold)
+        who = contenders(state, tables, sight, entry, clear, ego.speed, self.shape, intent)
+        passes, hold = decide(tables, who)
+        granted = np.where(passes[: len(entry)], clear, -np.inf)
+        return replace(state.motion, granted=granted, hold=hold[: len(entry)])
 
     def _change_lanes(self, state: TrafficState, tables: LaneTables, objects: Objects, sight: Sight) -> TrafficState:
         """One vehicle that has a reason gets a path into another lane, if it is safe."""

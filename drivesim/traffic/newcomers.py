@@ -17,7 +17,8 @@ from drivesim.traffic.walkers import next_node
 
 _EGO_HALF = 4.0  # [m]
 _TRIES = 6  # places that a newcomer looks at
-_STAYS = 75.0  # [m] from the ego within which a vehicle that drives away may still appear
+VANISH = 110.0  # [m] from the ego beyond which nobody is
+_STAY = 8.0  # [s] that a newcomer should be there, if all keep their velocity
 
 # Share, wanted speed over the allowed one, and top speed [m/s] of the classes that drive.
 _CLASSES = (
@@ -27,17 +28,17 @@ _CLASSES = (
 
 
 def add_vehicle(
-    state: TrafficState, tables: LaneTables, ego: complex, ego_speed: float, ring: tuple[float, float], key: int
+    state: TrafficState, tables: LaneTables, ego: complex, velocity: complex, ring: tuple[float, float], key: int
 ) -> TrafficState:
     """The state with one more vehicle within a ring [m] around the ego, if a few tries find a free place."""
-    candidates = _places_in(tables, ego, ring)
+    candidates = _places_in(tables, ego, velocity, ring)
     if candidates.size == 0:
         return state
     rng = generator(state.seed, 1, key)
     body = _draw_vehicle(state.next_id, rng)
     places = candidates[(rng.random(_TRIES) * candidates.size).astype(np.int64)]
     speed = np.minimum(0.8 * tables.limit[tables.place_lane[places]], body.top_speed)
-    free = np.flatnonzero(_is_free(state, tables.place[places], speed, float(body.half_length[0]), ego, ego_speed))
+    free = np.flatnonzero(_is_free(state, tables.place[places], speed, float(body.half_length[0]), ego, abs(velocity)))
     if free.size == 0:
         return state
     place = int(places[free[0]])
@@ -57,13 +58,17 @@ def _is_free(
     return ~(offset.real * offset.real + offset.imag * offset.imag < room * room).any(axis=1)
 
 
-def _places_in(tables: LaneTables, ego: complex, ring: tuple[float, float]) -> NDArray[np.int64]:
-    """Places within a ring [m] around the ego from where vehicles drive towards it or stay in reach for a while."""
+def _places_in(tables: LaneTables, ego: complex, velocity: complex, ring: tuple[float, float]) -> NDArray[np.int64]:
+    """Places within a ring [m] around the ego from where vehicles stay in its surroundings for a while."""
     offset = tables.place - ego
     squared = offset.real * offset.real + offset.imag * offset.imag
     near = np.flatnonzero((squared > ring[0] ** 2) & (squared < ring[1] ** 2))
-    comes = (tables.place_heading.take(near).conj() * offset.take(near)).real < 0.0
-    return near[comes | (squared.take(near) < _STAYS**2)]
+    # The time until a vehicle vanishes is the larger root of |offset + motion t| = VANISH.
+    motion = 0.7 * tables.limit[tables.place_lane[near]] * tables.place_heading[near] - velocity
+    a = np.maximum(motion.real * motion.real + motion.imag * motion.imag, 0.1)
+    b = (offset[near].conj() * motion).real
+    root = np.sqrt(np.maximum(b * b + a * (VANISH**2 - squared[near]), 0.0))
+    return near[root - b > _STAY * a]
 
 
 def place_vehicle(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from drivesim.traffic.newcomers import add_vehicle, add_walker
+from drivesim.traffic.newcomers import VANISH, add_vehicle, add_walker
 from drivesim.traffic.paths import BEHIND, follow_lanes, make_path
 from drivesim.traffic.state import PATH_LANES, PATH_POINTS, Complex, Paths, TrafficState, take
 from drivesim.traffic.tables import LaneTables
@@ -20,7 +20,7 @@ class Demand:
 
     density: int = 30  # road users
     walking_share: float = 0.3
-    vanish: float = 110.0
+    vanish: float = VANISH
     appear: tuple[float, float] = (62.0, 100.0)
     appear_walking: tuple[float, float] = (45.0, 80.0)
     first: float = 13.0  # nearest at the very start
@@ -117,18 +117,18 @@ def fill(demand: Demand, state: TrafficState, tables: LaneTables, ego: complex) 
     """The state at the very start, filled up everywhere around the ego."""
     for attempt in range(3 * demand.vehicles):
         if len(state.bodies.ids) < demand.vehicles:
-            state = add_vehicle(state, tables, ego, 0.0, (demand.first, demand.appear[1]), attempt)
+            state = add_vehicle(state, tables, ego, 0.0j, (demand.first, demand.appear[1]), attempt)
     for attempt in range(3 * demand.walkers):
         if len(state.walkers.position) < demand.walkers:
             state = add_walker(state, tables, ego, (demand.first, demand.appear_walking[1]), attempt)
     return state
 
 
-def refill(demand: Demand, state: TrafficState, tables: LaneTables, ego: complex, ego_speed: float) -> TrafficState:
+def refill(demand: Demand, state: TrafficState, tables: LaneTables, ego: complex, velocity: complex) -> TrafficState:
     """The state with at most one newcomer of each kind, out of sight."""
     key = state.step_index + _LATER
     if len(state.bodies.ids) < demand.vehicles:
-        state = add_vehicle(state, tables, ego, ego_speed, demand.appear, key)
+        state = add_vehicle(state, tables, ego, velocity, demand.appear, key)
     if len(state.walkers.position) < demand.walkers:
         state = add_walker(state, tables, ego, demand.appear_walking, key)
     return state
