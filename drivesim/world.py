@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from drivesim.route import Route, ego_intent, follow, start_route
 from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, Scene, Tags, Tracks, VehicleShape
 from drivesim.town.hashing import mix
-from drivesim.town.network import SPACING
 from drivesim.town.rig import nuscenes_rig
 from drivesim.town.town import Town, TownWindow
 from drivesim.traffic import Demand, LaneTables, ReactiveTraffic, TrafficState, empty_state, lane_tables, tracks_of
@@ -25,6 +23,7 @@ TRAFFIC = ("idm", "none")
 RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time")
 _VIEW = 100.0  # [m] around the ego within which standing objects are in the scene
 _VIEW_SLACK = 12.0  # [m] that the ego drives before they are looked up again
+_REACH = 150.0  # [m] of map that must lie around the ego
 _WARM_UP = 5.0  # [s]
 _CLEAR_AROUND = 16.0  # [m] around the ego without other vehicles at the start
 _START_SPEED = 0.6  # of the speed limit
@@ -197,8 +196,9 @@ class TownSource:
 
 
 def _is_in(window: TownWindow, x: float, y: float) -> bool:
-    """Whether a window is still the one to use at a place [m]."""
-    return (math.floor(x / SPACING), math.floor(y / SPACING)) == window.cell
+    """Whether a window is still the one to use at a place [m]: it changes when less map is left, not at cell edges."""
+    x0, y0, x1, y1 = window.map.bounds
+    return x0 + _REACH <= x <= x1 - _REACH and y0 + _REACH <= y <= y1 - _REACH
 
 
 def _first_route(town: Town, seed: int, route_seed: int) -> Route:

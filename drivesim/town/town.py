@@ -24,7 +24,7 @@ _RIM = 30.0  # [m] from the outermost nodes inward where the map may be incomple
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
-_ELEMENT_CACHE, _WINDOW_CACHE = 1200, 6
+_ELEMENT_CACHE, _WINDOW_CACHE = 1200, 3
 _LOOKS = (  # cumulative share of towns
     (0.35, Tags("sunny", "day")),
     (0.55, Tags("overcast", "day")),
