@@ -38,7 +38,7 @@ class EvaluationConfig:
     out: str
     towns: int = 20
     frames: tuple[int, ...] = (1, 12, 60, 240)
-    steps: tuple[int, ...] = (2, 1, 4, 8)
+    steps: tuple[int, ...] = (1, 2, 4, 8)  # the first is the one the steering test uses
     trials: int = 100  # of the steering test
     samples_per_pixel: int = 2
     generator_options: Mapping[str, Any] = field(default_factory=dict)
