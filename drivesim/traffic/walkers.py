@@ -14,7 +14,9 @@ from drivesim.traffic.walking import WalkingGraph
 
 _ARRIVED = 0.5  # [m]
 _AGILITY = 3.0  # [1/s] with which people change their velocity
-_COMFORTABLE_BRAKING = 2.0  # [m/s^2] that people expect of drivers
+_COMFORTABLE_BRAKING = 2.0  # [m/s^2] that people expect of drivers,
+_FIRM_BRAKING = 4.0  # and after a long wait
+_LONG = 6.0  # [s]
 _CROSSING_SHARE = 0.45  # of people at a crossing who take it
 _STRIDE = 0.9  # [m]
 _PATIENCE = 4.0  # [s] after which people squeeze past what stands in their way
@@ -75,7 +77,8 @@ def choose_ways(state: TrafficState, graph: WalkingGraph, objects: Objects, vehi
     phase, waiting = walkers.phase.copy(), walkers.waiting.copy()
     for row in deciding.tolist():
         if phase[row] == WAITING:
-            if road_is_free(source[row], target[row], objects, vehicles):
+            braking = _FIRM_BRAKING if waiting[row] > _LONG else _COMFORTABLE_BRAKING
+            if road_is_free(source[row], target[row], objects, vehicles, braking):
                 phase[row], waiting[row] = CROSSING, 0.0
             continue
         node = graph.nearest(target[row])
@@ -105,8 +108,8 @@ def next_node(graph: WalkingGraph, node: int, behind: complex, key: tuple[int, .
     return complex(places[int(np.searchsorted(share, unit(*key, 2)))]), False
 
 
-def road_is_free(source: complex, target: complex, objects: Objects, vehicles: int) -> bool:
-    """Whether every vehicle is off the way across and either stands, leaves or can stop with ease."""
+def road_is_free(source: complex, target: complex, objects: Objects, vehicles: int, braking: float) -> bool:
+    """Whether every vehicle is off the way across and stands, leaves or can stop by `braking` [m/s^2]."""
     way = target - source
     length = abs(way)
     forward = way / length
@@ -116,5 +119,5 @@ def road_is_free(source: complex, target: complex, objects: Objects, vehicles: i
     seen = (source + 0.5 * way - objects.position[:vehicles]) * objects.direction[:vehicles].conj()
     distance = seen.real - half - 2.0
     comes = (distance > -2.0) & (np.abs(seen.imag) < 0.5 * length + 2.0) & (speed > 0.8)
-    cannot_stop = comes & (distance < speed * speed / (2.0 * _COMFORTABLE_BRAKING) + speed)
+    cannot_stop = comes & (distance < speed * speed / (2.0 * braking) + speed)
     return not bool((on_it | cannot_stop).any())
