@@ -12,8 +12,10 @@ import pytest
 from drivesim.env import DriveWorldEnv
 from drivesim.generators.stage.rollout import SHIPPED
 from drivesim.metrics.pictures import psnr
+from drivesim.rollout import run
 from drivesim.scene import CAMERAS
 from drivesim.sources import truth
+from planners.lane_follower import LaneFollower
 
 SHARED = Path(os.environ.get("DRIVESIM_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 
@@ -57,17 +59,14 @@ def test_drives_on_from_a_recorded_picture() -> None:
     dataroot = SHARED / "data" / "nuscenes-mini-lite"
     if not dataroot.is_dir():
         pytest.skip(f"no real nuScenes tables in {dataroot} (set DRIVESIM_SHARED)")
+    start = {"scene": "scene-0103", "start_time": 0.5}  # its second key frame has pictures
+    options = {"dataroot": str(dataroot), "version": "v1.0-mini"}
+    observation = ("default", "boxes")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the data has no map expansion, and says so
-        env = DriveWorldEnv(source="nuscenes", source_options={"dataroot": str(dataroot), "version": "v1.0-mini"})
-        observation, _ = env.reset(seed=0, options={"scene": "scene-0103", "start_time": 0.5})
-    first = cameras(observation)
-    assert first.std() > 20
-    for _ in range(60):
-        observation, _, terminated, _, _ = env.step([0.1, 0.0])
-        if terminated:
-            break
-    drawn = cameras(observation)
-    assert drawn.shape == (6, 72, 128, 3)
-    assert not np.array_equal(drawn, first)
-    assert drawn.std() > 5
+        env = DriveWorldEnv("nuscenes", action="physical", observation=observation, seconds=5.0, source_options=options)
+        trace = run(env, LaneFollower(), seed=0, options=start, keep_frames=True)
+    assert trace.ending == "time" and len(trace.steps) == 60
+    assert trace.frames[0].std() > 20, "the drive begins with the recorded pictures"
+    assert not np.array_equal(trace.frames[-1], trace.frames[0])
+    assert trace.frames[-1].std() > 5
