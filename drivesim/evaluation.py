@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from drivesim.codecs.image import ImageCodec, to_float, to_uint8
 from drivesim.conditions import build_conditions
-from drivesim.data.clips import EVALUATION_SEEDS, FPS, drive
+from drivesim.data.clips import FPS, drive
 from drivesim.generators.interface import Generator, load_generator
 from drivesim.generators.stage.rollout import StageGenerator
 from drivesim.metrics.pictures import psnr, sharpness
@@ -25,7 +25,7 @@ from drivesim.town.raycast import Raycaster, RenderedFrame
 from drivesim.town.rig import nuscenes_rig
 from drivesim.town.semantics import GRASS, OBJECT_OFFSET, ROAD
 from drivesim.vehicle import KinematicBicycle
-from drivesim.world import TownSource
+from drivesim.world import EVALUATION_TOWNS, TownSource
 
 REGIONS = ("all", "ground", "boxes", "rest")
 Scores = dict[str, list[float]]
@@ -59,7 +59,7 @@ def evaluate(config: EvaluationConfig) -> Path:
     """
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    drives = [_record(EVALUATION_SEEDS + k, config) for k in tqdm(range(config.towns), desc="truth", unit="drive")]
+    drives = [_record(EVALUATION_TOWNS + k, config) for k in tqdm(range(config.towns), desc="truth", unit="drive")]
     mean = np.stack([d.truth[f].images for d in drives for f in config.frames]).mean(0).round().astype(np.uint8)
     codec = StageGenerator(**config.generator_options).codec
     rows: dict[str, Scores] = {}
@@ -99,7 +99,7 @@ def steering_test(generator: Generator, config: EvaluationConfig, ahead: int = 1
     raycaster = Raycaster(rig, config.samples_per_pixel)
     hits = []
     for trial in tqdm(range(config.trials), desc="steering", unit="trial"):
-        start = source.reset(trial, {"town": EVALUATION_SEEDS + trial})
+        start = source.reset(trial, {"town": EVALUATION_TOWNS + trial})
         ego = replace(start.scene.ego, speed=max(start.scene.ego.speed, 6.0))
         start = replace(start, scene=replace(start.scene, ego=ego))
         branches = []

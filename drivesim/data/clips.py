@@ -23,10 +23,9 @@ from drivesim.scene import Scene
 from drivesim.town.raycast import Raycaster
 from drivesim.town.rig import nuscenes_rig
 from drivesim.vehicle import KinematicBicycle
-from drivesim.world import TownSource, World
+from drivesim.world import EVALUATION_TOWNS, TownSource, World
 
 FPS = 12.0
-EVALUATION_SEEDS = 900_000  # towns from this seed upward are never trained on
 FIELDS = ("frames", "layout", "previous_points", "object_pixels", "motion", "ego", "tags", "pose")
 
 
@@ -47,9 +46,9 @@ def record_clips(config: RecordConfig) -> list[Path]:
 
     Raises ValueError for seeds that are reserved for evaluation.
     """
-    if config.first_seed + config.clips > EVALUATION_SEEDS:
+    if config.first_seed + config.clips > EVALUATION_TOWNS:
         raise ValueError(
-            f"first_seed + clips: found {config.first_seed + config.clips}, accepted at most {EVALUATION_SEEDS}"
+            f"first_seed + clips: found {config.first_seed + config.clips}, accepted at most {EVALUATION_TOWNS}"
         )
     rig = nuscenes_rig(config.image_size)
     raycaster = Raycaster(rig, config.samples_per_pixel)

@@ -84,7 +84,9 @@ def _open_devkit_map(dataroot: Path, location: str) -> NuScenesMap:
     except (KeyError, TypeError) as fault:
         raise ValueError(f"{path}: found no {fault} (layer, field or token), accepted a map expansion of version 1.3"
                          ) from fault  # fmt: skip
-    except Exception as fault:  # the devkit raises a bare Exception for old versions
+    except Exception as fault:  # the devkit raises a bare Exception for old versions; anything else is not ours to name
+        if type(fault) is not Exception:
+            raise
         raise ValueError(f"{path}: found an outdated map, accepted version 1.3 or later") from fault
 
 
