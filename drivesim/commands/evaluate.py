@@ -1,0 +1,52 @@
+"""`drivesim evaluate`: policies are put through a suite; tables and a report stay behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from drivesim.suites.films import film_failures
+from drivesim.suites.report import failures, text_table, write_report
+from drivesim.suites.runner import Entrant, EvaluationPlan, Job, evaluate
+from drivesim.suites.suite import suite_of
+
+
+@hydra.main(config_path="pkg://drivesim.configs", config_name="evaluate", version_base="1.3")
+def main(config: DictConfig) -> None:
+    """Runs the command with its configuration."""
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore
+    report = run_suite(settings)
+    print(f"runs    {report.with_name('runs.jsonl')}\ntable   {report.with_name('table.csv')}\nreport  {report}")
+
+
+def run_suite(settings: dict[str, Any]) -> Path:
+    """Evaluates and writes the report; returns its path."""
+    out = Path(settings["out"]).resolve()
+    options = {name: settings[name] for name in ("towns", "seconds", "variants") if name in settings}
+    plan = EvaluationPlan(
+        tuple(entrants(settings["policies"])), suite_of(settings["suite"], **options), settings["env"]
+    )
+    rows = evaluate(plan, out, settings["workers"])
+    by_name = {(e.name, d.name): (e, d) for e in plan.entrants for d in plan.drives}
+    filmed = [row for row in failures(rows) if "error" not in row][: settings["films"]]
+    jobs = [Job(*by_name[row["policy"], row["drive"]], plan.env, out) for row in filmed]
+    films = film_failures(jobs, out / "films")
+    write_report(out / "report.html", f"Suite {settings['suite']}", rows, films)
+    print(text_table(rows))
+    return out / "report.html"
+
+
+def entrants(policies: list[Any]) -> list[Entrant]:
+    """Entrants from a list of policies, each a path or a mapping with `policy` and at will `name` and `options`."""
+    found = []
+    for entry in policies:
+        given = {"policy": entry} if isinstance(entry, str) else dict(entry)
+        unknown = sorted(set(given) - {"policy", "name", "options"})
+        if unknown or "policy" not in given:
+            raise ValueError(f"policies: found {given}, accepted a path, or a mapping of policy, name and options")
+        name = given.get("name", given["policy"].rpartition(":")[2].rpartition("/")[2])
+        found.append(Entrant(name, given["policy"], given.get("options") or {}))
+    return found

@@ -1,0 +1,52 @@
+"""What a suite is: named drives, each a reset of the world and how long it may last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any
+
+from drivesim.world import EVALUATION_TOWNS
+
+
+@dataclass(frozen=True)
+class Drive:
+    """One drive of a suite. Its name is a file name: letters, digits, `_`, `-`, `.`."""
+
+    name: str
+    seed: int
+    seconds: float
+    options: Mapping[str, Any] = field(default_factory=dict)  # of `DriveWorldEnv.reset`
+    skill: str = "driving"
+    difficulty: int = 1
+    content: str = ""  # what the drive is made of where the options only name it, for `digest`
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that change with anything that changes the drive."""
+        parts = [self.seed, self.seconds, dict(self.options), self.content]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def town_suite(towns: int = 20, seconds: float = 30.0) -> tuple[Drive, ...]:
+    """Free drives through held-out towns; ValueError for less than one town or no time."""
+    if towns < 1:
+        raise ValueError(f"towns: found {towns}, accepted at least 1")
+    if not seconds > 0.0:
+        raise ValueError(f"seconds: found {seconds}, accepted more than 0")
+    first = EVALUATION_TOWNS
+    return tuple(Drive(f"town-{first + k}", k, seconds, {"town": first + k}) for k in range(towns))
+
+
+SUITES = {"town": town_suite}
+
+
+def suite_of(name: str, **options: Any) -> tuple[Drive, ...]:
+    """The suite of that name; options that it does not know are left to the others. ValueError for an unknown name."""
+    if name not in SUITES:
+        raise ValueError(f"suite: found {name!r}, accepted {sorted(SUITES)}")
+    build = SUITES[name]
+    return build(**{key: value for key, value in options.items() if key in signature(build).parameters})

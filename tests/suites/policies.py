@@ -1,0 +1,46 @@
+"""Policies that the tests of suites let drive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Swerve:
+    """Leaves the road as fast as it can."""
+
+    action = "physical"
+    observation: tuple[str, ...] = ()
+
+    def reset(self, info: Mapping[str, Any]) -> None:
+        """Nothing to remember."""
+
+    def act(self, observation: Mapping[str, NDArray], info: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Full throttle, wheel turned."""
+        return np.array([[3.0, 0.3]], np.float32)
+
+
+class Broken(Swerve):
+    """Fails in its third step."""
+
+    def reset(self, info: Mapping[str, Any]) -> None:
+        """Starts to count."""
+        self.steps = 0
+
+    def act(self, observation: Mapping[str, NDArray], info: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Two actions, then none."""
+        self.steps += 1
+        if self.steps == 3:
+            raise RuntimeError("lost my map")
+        return super().act(observation, info)
+
+
+class Brake(Swerve):
+    """Stops."""
+
+    def act(self, observation: Mapping[str, NDArray], info: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Firm braking, wheel straight."""
+        return np.array([[-4.0, 0.0]], np.float32)

@@ -1,0 +1,84 @@
+"""The report: its statistics against closed forms, the page against what a reader needs from it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from drivesim.commands.evaluate import entrants, run_suite
+from drivesim.suites.report import failures, interval, summary, text_table, write_report
+
+
+def row(policy: str, drive: str, passed: bool, skill: str = "driving", **more: object) -> dict[str, object]:
+    ending = "time" if passed else "collision"
+    events = [] if passed else [{"step": 6, "time": 0.5, "what": ["hit car <b>"]}]
+    return {
+        "policy": policy, "drive": drive, "skill": skill, "difficulty": 1, "seed": 0, "passed": passed,
+        "ending": ending, "seconds": 1.0, "steps": 12, "distance": 8.0, "reward": 1.0, "events": events,
+        "speed": [8.0] * 13, "scores": {"metrics": {"comfort": {"value": 1.0}}, "aggregates": {}},
+    } | more  # fmt: skip
+
+
+def test_interval_of_equal_values_is_a_point_and_of_others_the_normal_one() -> None:
+    point = interval(np.full(9, 0.4))
+    assert (point.mean, point.low, point.high) == pytest.approx((0.4, 0.4, 0.4))
+    values = np.random.default_rng(1).normal(3.0, 2.0, 400)
+    found = interval(values)
+    half = 1.96 * values.std() / np.sqrt(len(values))
+    assert found.low == pytest.approx(values.mean() - half, abs=0.05)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.05)
+
+
+def test_what_broke_counts_as_not_passed_and_comes_first() -> None:
+    broken = row("A", "c", True, error="ValueError: no", traceback="...")
+    del broken["passed"], broken["scores"]
+    rows = [row("A", "a", True), row("A", "b", False), broken]
+    assert summary(rows)["A"]["passed"].mean == pytest.approx(1 / 3)
+    assert summary(rows)["A"]["comfort"].mean == 1.0
+    assert [failed["drive"] for failed in failures(rows)] == ["c", "b"]
+
+
+def test_the_text_table_has_a_line_per_policy() -> None:
+    lines = text_table([row("A", "a", True), row("B", "a", False)]).splitlines()
+    assert len(lines) == 4
+    assert lines[2].startswith("| A | 1.00 (1.00 to 1.00) |")
+    assert lines[3].startswith("| B | 0.00 (0.00 to 0.00) |")
+
+
+def test_the_page_stands_alone_and_is_the_same_every_time(tmp_path: Path) -> None:
+    rows = [row(p, f"{s}-{k}", k > 0, s) for p in ("A", "B") for s in ("merging", "frontal", "side") for k in range(2)]
+    for name in ("one.html", "two.html"):
+        write_report(tmp_path / name, "Suite <x>", rows, {})
+    page = (tmp_path / "one.html").read_text()
+    assert page == (tmp_path / "two.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert "Suite &lt;x&gt;" in page
+    assert "hit car &lt;b&gt; at 0.5 s" in page
+    assert page.count("<section>") == 6
+
+
+def test_the_command_films_the_failures(tmp_path: Path) -> None:
+    settings = {
+        "policies": ["tests.suites.policies:Swerve", {"policy": "tests.suites.policies:Brake", "name": "brake"}],
+        "suite": "town", "towns": 1, "seconds": 5.0, "workers": 1, "films": 1, "out": str(tmp_path),
+        "env": {"generator": "layout", "image_size": (18, 32), "traffic": "none"},
+    }  # fmt: skip
+    page = run_suite(settings).read_text()
+    film = tmp_path / "films" / "Swerve" / "town-900000.mp4"
+    with av.open(str(film)) as video:
+        frames = sum(1 for _ in video.decode(video=0))
+    assert 12 < frames < 90
+    assert page.count("data:video/mp4;base64,") == 1
+    assert "left the road at" in page
+
+
+def test_policies_are_given_by_path_or_with_options() -> None:
+    found = entrants(["a.b:C", {"policy": "a.b:C", "name": "fast", "options": {"speed": 9}}, "runs/ppo.zip"])
+    assert [entrant.name for entrant in found] == ["C", "fast", "ppo.zip"]
+    assert found[1].options == {"speed": 9}
+    with pytest.raises(ValueError, match="policies: found {'path': 'x'}"):
+        entrants([{"path": "x"}])
