@@ -42,20 +42,20 @@ PARTS = frozenset({"warp", "objects", "boxes", "bev"})
 
 @dataclass(frozen=True)
 class ConditionSpec:
-    """What to compute: layout (height, width) and which of the optional PARTS.
+    """What to compute: layout (height, width), (0, 0) for none, and which of the optional PARTS.
 
-    Raises ValueError for unknown parts and for a `warp_size` that does not divide the layout where "warp" is asked for.
+    Raises ValueError for unknown parts, and for "warp" or "objects" without a layout.
     """
 
     layout_size: tuple[int, int]
-    warp_size: tuple[int, int] = (18, 32)
     parts: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.parts <= PARTS:
             raise ValueError(f"parts: found {sorted(self.parts)}, accepted any of {sorted(PARTS)}")
-        if "warp" in self.parts and any(big % small for big, small in zip(self.layout_size, self.warp_size)):
-            raise ValueError(f"warp_size: found {self.warp_size}, accepted divisors of layout_size {self.layout_size}")
+        drawn = self.parts & {"warp", "objects"}
+        if drawn and min(self.layout_size) < 1:
+            raise ValueError(f"layout_size: found {self.layout_size}, accepted at least (1, 1) for {sorted(drawn)}")
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Conditions:
     intrinsics: Tensor  # float32 [B, V, 3, 3], of pictures with height = width = 1
     extrinsics: Tensor  # float32 [B, V, 4, 4], camera -> ego
     previous_points: Tensor | None = (
-        None  # float32 [B, T, V, hw, ww, 3], seen surface in the previous ego frame; NaN unknown
+        None  # float32 [B, T, V, h, w, 3], seen surface in the previous ego frame; NaN unknown
     )
     object_pixels: Tensor | None = None  # int32 [B, T, V, h, w], size [px] of the object seen there, 0 on background
     box_corners: Tensor | None = None  # float32 [B, T, N, 8, 3], ego frame
@@ -160,8 +160,10 @@ def _frame(
     """Draws the layout [V, h, w, C] of one scene in place and returns all other conditions."""
     views = len(now.rig.names)
     poses = np.broadcast_to(now.ego.pose, (views, 4, 4)) if now.exposure_poses is None else now.exposure_poses
-    cover = cover_with_boxes(now.tracks, now.rig, poses, spec.layout_size)
-    _draw_layout(now, cover, poses, layout)
+    cover = None
+    if layout.size:
+        cover = cover_with_boxes(now.tracks, now.rig, poses, spec.layout_size)
+        _draw_layout(now, cover, poses, layout)
     ego = now.ego
     parts: dict[str, NDArray] = {
         "motion": relative_motion(ego.pose, before.ego.pose),
@@ -169,9 +171,9 @@ def _frame(
         "ego": np.array([ego.speed, ego.acceleration, ego.yaw_rate, ego.steering], np.float32),
         "tags": now.tags.vector(),
     }
-    if "warp" in spec.parts:
+    if cover is not None and "warp" in spec.parts:
         parts["previous_points"] = _previous_surface(now, before, cover, spec)
-    if "objects" in spec.parts:
+    if cover is not None and "objects" in spec.parts:
         parts["object_pixels"] = _object_pixels(cover)
     if "boxes" in spec.parts:
         parts |= _box_sequence(now)
@@ -224,11 +226,10 @@ def _object_pixels(cover: BoxCover) -> NDArray[np.int32]:
 
 def _previous_surface(now: Scene, before: Scene, cover: BoxCover, spec: ConditionSpec) -> NDArray[np.float32]:
     """Surface [V, h, w, 3] that the layout tells of (ground and boxes) in the previous ego frame, NaN elsewhere."""
-    view = _ground_view(now.rig, spec.warp_size)
+    view = _ground_view(now.rig, spec.layout_size)
     motion = invert_pose(before.ego.pose) @ now.ego.pose
     points = transform_points(motion, view.ground_points)
-    step = (spec.layout_size[0] // spec.warp_size[0], spec.layout_size[1] // spec.warp_size[1])
-    index = cover.index[:, step[0] // 2 :: step[0], step[1] // 2 :: step[1]].reshape(-1)
+    index = cover.index.reshape(-1)
     pixels = np.flatnonzero(index)
     if pixels.size:
         face = index[pixels] - 1

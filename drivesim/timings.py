@@ -13,13 +13,14 @@ import torch
 class Timings:
     """Seconds per stage of one step. Two timings always compare equal: they are no part of what happened.
 
-    `denoise` and `decode` are shares of `generate`, where the generator tells them apart; `commit` comes after the
-    pictures are out.
+    `warp`, `denoise` and `decode` are shares of `generate`, where the generator tells them apart; `commit` comes after
+    the pictures are out.
     """
 
     world: float = field(default=0.0, compare=False)
     conditions: float = field(default=0.0, compare=False)
     generate: float = field(default=0.0, compare=False)
+    warp: float = field(default=0.0, compare=False)
     denoise: float = field(default=0.0, compare=False)
     decode: float = field(default=0.0, compare=False)
     observe: float = field(default=0.0, compare=False)
@@ -46,5 +47,5 @@ class Stopwatch:
     def timings(self, parts: Mapping[str, float] | None = None) -> Timings:
         """All laps, with what a generator measured itself."""
         timings = Timings(**self._laps, total=self._last - self._start)
-        known = {name: parts[name] for name in ("denoise", "decode") if name in parts} if parts else {}
+        known = {name: parts[name] for name in ("warp", "denoise", "decode") if name in parts} if parts else {}
         return replace(timings, **known) if known else timings

@@ -113,17 +113,23 @@ class Trainer:
                 f"loss at step {self.step}: found {value}; the last checkpoint is {self.checkpoint}"
             )
         self.accelerator.backward(loss)
-        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = self.accelerator.clip_grad_norm_(trained, self.config.gradient_clip)
+        norm = self._clip_gradients()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.carry = logs.pop("carry", None)
         self._update_average()
         self.step += 1
         self.history.append((self.step, value))
-        return {"loss": value, "gradient_norm": float(norm), "learning_rate": self.learning_rate(self.step - 1)} | {
+        return {"loss": value, "gradient_norm": norm, "learning_rate": self.learning_rate(self.step - 1)} | {
             name: float(v) for name, v in logs.items()
         }
+
+    def _clip_gradients(self) -> float:
+        """Clips the gradients of every part of the module on its own (a judge must not drown what it judges); returns
+        the largest norm that was found."""
+        parts = [[p for p in part.parameters() if p.requires_grad] for part in self.module.children()]
+        clip = self.config.gradient_clip
+        return max(float(self.accelerator.clip_grad_norm_(part, clip)) for part in parts if part)
 
     def learning_rate(self, step: int) -> float:
         """Warm-up, plateau, then linear decay to zero."""

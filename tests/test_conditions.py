@@ -27,7 +27,7 @@ from tests.straight_road import track
 from tests.town.scenes import mixed_traffic, synthetic_scene
 
 SIZE = (36, 64)
-ALL = ConditionSpec(SIZE, (18, 32), PARTS)
+ALL = ConditionSpec(SIZE, PARTS)
 CHANNEL = {name: index for index, name in enumerate(LAYOUT_CHANNELS)}
 
 
@@ -57,7 +57,7 @@ def test_shapes_and_types_are_as_documented() -> None:
         "layout": ((3, 2, 6, 36, 64, 26), torch.uint8), "motion": ((3, 2, 4, 4), torch.float32),
         "anchor_motion": ((3, 2, 4, 4), torch.float32), "ego": ((3, 2, 4), torch.float32),
         "tags": ((3, 2, 6), torch.float32), "intrinsics": ((3, 6, 3, 3), torch.float32),
-        "extrinsics": ((3, 6, 4, 4), torch.float32), "previous_points": ((3, 2, 6, 18, 32, 3), torch.float32),
+        "extrinsics": ((3, 6, 4, 4), torch.float32), "previous_points": ((3, 2, 6, 36, 64, 3), torch.float32),
         "object_pixels": ((3, 2, 6, 36, 64), torch.int32), "box_corners": ((3, 2, 96, 8, 3), torch.float32),
         "box_class": ((3, 2, 96), torch.int64), "box_track": ((3, 2, 96), torch.int64),
         "box_mask": ((3, 2, 96), torch.bool), "bev": ((3, 2, 8, 200, 200), torch.uint8),
@@ -238,7 +238,7 @@ def test_ground_reprojects_to_where_it_was_seen() -> None:
     known = ~made.previous_points[0, 0, ..., 0].isnan().numpy()
     assert 0.2 < known.mean() < 0.6
     view, row, column = (axis[::50] for axis in np.nonzero(known))
-    rays = pixel_rays(now.rig, (18, 32))[view, row, column]
+    rays = pixel_rays(now.rig, SIZE)[view, row, column]
     centres = now.rig.extrinsics[view, :3, 3]
     hit = centres - rays * (centres[:, 2:] / rays[:, 2:])  # where the pixel's ray meets z = 0 of the ego frame
     expected = transform_points(np.linalg.inv(before.ego.pose) @ now.ego.pose, hit)
@@ -249,7 +249,7 @@ def test_previous_surface_of_a_standing_box_is_its_surface() -> None:
     box = track(15.0, -1.75)
     before, now = scene(0.0, tracks=box), scene(1.0, tracks=box, time=1 / 12)
     made = single(now, before)
-    row, column = 10, 16  # straight ahead of the front camera, just below the horizon
+    row, column = 20, 32  # straight ahead of the front camera, just below the horizon
     seen = point_at(made, 1, row, column)
     assert seen[0] == pytest.approx(13.0, abs=1e-3)  # rear face, in the previous ego frame
     assert abs(seen[1]) < 1.0
@@ -259,10 +259,10 @@ def test_previous_surface_of_a_standing_box_is_its_surface() -> None:
 def test_previous_surface_of_a_moving_box_follows_its_track() -> None:
     now = scene(1.0, tracks=track(15.0, -1.75, speed=12.0), time=1 / 12)
     known = single(now, scene(0.0, tracks=track(13.9, -1.65, speed=12.0)))
-    seen = point_at(known, 1, 10, 16)
-    still = point_at(single(now, scene(0.0, tracks=track(15.0, -1.75))), 1, 10, 16)
+    seen = point_at(known, 1, 20, 32)
+    still = point_at(single(now, scene(0.0, tracks=track(15.0, -1.75))), 1, 20, 32)
     assert np.allclose(seen - still, [-1.1, 0.1, 0.0], atol=1e-3)
-    new = point_at(single(now, scene(0.0, tracks=Tracks.empty())), 1, 10, 16)
+    new = point_at(single(now, scene(0.0, tracks=Tracks.empty())), 1, 20, 32)
     assert np.allclose(new - still, [-1.0, 0.0, 0.0], atol=1e-3)  # 12 m/s for a twelfth of a second
 
 
@@ -293,8 +293,14 @@ def test_what_does_not_fit_together_is_named() -> None:
 def test_spec_refuses_unknown_parts_and_sizes_that_do_not_divide() -> None:
     with pytest.raises(ValueError, match=r"parts: found \['depth'\], accepted any of"):
         ConditionSpec(SIZE, parts=frozenset({"depth"}))
-    with pytest.raises(ValueError, match=r"warp_size: found \(18, 32\), accepted divisors of layout_size \(40, 64\)"):
-        ConditionSpec((40, 64), (18, 32), frozenset({"warp"}))
+    with pytest.raises(ValueError, match=r"layout_size: found \(0, 0\), accepted at least \(1, 1\) for \['warp'\]"):
+        ConditionSpec((0, 0), frozenset({"warp"}))
+
+
+def test_no_layout_leaves_the_rest() -> None:
+    made = single(scene(), spec=ConditionSpec((0, 0)))
+    assert made.layout.numel() == 0
+    assert torch.equal(made.ego, single(scene()).ego)
 
 
 def test_a_rig_of_one_camera_is_enough() -> None:

@@ -41,7 +41,7 @@ def weights(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_clips_hold_what_the_closed_loop_would_see(clips: Path) -> None:
     scenes = drive(TownSource(rig=nuscenes_rig(SIZE)), 0, 9)
-    spec = ConditionSpec((8, 16), (4, 8), frozenset({"warp", "objects"}))
+    spec = ConditionSpec((8, 16), frozenset({"warp", "objects"}))
     now = build_conditions([[scenes[5]]], [scenes[4]], [scenes[0]], spec)
     batch = FrameStreams(clips, 1, seed=0)
     step = next(s for s in range(18) if np.array_equal(batch(s)["conditions"].ego[0, 0], now.ego[0, 0]))

@@ -52,8 +52,8 @@ def record_clips(config: RecordConfig) -> list[Path]:
         )
     rig = nuscenes_rig(config.image_size)
     raycaster = Raycaster(rig, config.samples_per_pixel)
-    h, w = config.image_size[0] // 4, config.image_size[1] // 4
-    spec = ConditionSpec((2 * h, 2 * w), (h, w), frozenset({"warp", "objects"}))
+    size = (config.image_size[0] // 2, config.image_size[1] // 2)
+    spec = ConditionSpec(size, frozenset({"warp", "objects"}))
     folders = []
     for seed in tqdm(range(config.first_seed, config.first_seed + config.clips), desc="clips", unit="clip"):
         folder = Path(config.out) / f"clip_{seed:06d}"

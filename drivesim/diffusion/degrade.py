@@ -23,9 +23,11 @@ def dct_filter(pictures: Tensor, keep: Tensor) -> Tensor:
     """Keeps the share `keep` [N] of low DCT frequencies along both axes of pictures [N, ..., h, w]."""
     h, w = pictures.shape[-2:]
     rows, columns = _dct_matrix(h).to(pictures), _dct_matrix(w).to(pictures)
-    spectrum = rows @ pictures @ columns.T
+    with torch.autocast(pictures.device.type, enabled=False):
+        spectrum = rows @ pictures @ columns.T
     frequency = torch.maximum(
         torch.arange(h, device=pictures.device)[:, None] / h, torch.arange(w, device=pictures.device) / w
     )
     mask = frequency < keep.reshape(-1, *(1,) * (pictures.ndim - 1))
-    return rows.T @ (spectrum * mask) @ columns
+    with torch.autocast(pictures.device.type, enabled=False):
+        return rows.T @ (spectrum * mask) @ columns

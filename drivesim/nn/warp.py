@@ -1,47 +1,61 @@
-"""Pictures of the previous frame as the cameras would see them now, through known or assumed depth."""
+"""Pictures of the previous frame as the cameras would see them now, through known or estimated distance."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample, normalize
+from torch.nn.functional import grid_sample, normalize, pad
+
+Result = TypeVar("Result")
 
 
+def _exact(geometry: Callable[..., Result]) -> Callable[..., Result]:
+    """Keeps a function of geometry out of mixed precision: half a pixel is lost in bfloat16."""
+
+    @wraps(geometry)
+    def wrapped(first: Tensor, *rest: Any) -> Result:
+        with torch.autocast(first.device.type, enabled=False):
+            return geometry(first, *rest)
+
+    return wrapped
+
+
+@_exact
 def viewing_rays(intrinsics: Tensor, extrinsics: Tensor, size: tuple[int, int]) -> Tensor:
     """Unit viewing directions [B, V, h, w, 3] in the ego frame; K [B, V, 3, 3] of unit pictures, poses [B, V, 4, 4]."""
-    h, w = size
-    v, u = torch.meshgrid((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w, indexing="ij")
-    pixel = torch.stack([u, v, torch.ones_like(u)], dim=-1).to(intrinsics)
+    pixel = pad(pixel_centres(size, intrinsics.device), (0, 1), value=1.0).to(intrinsics)
     camera = torch.einsum("bvij,hwj->bvhwi", torch.linalg.inv(intrinsics), pixel)
     return normalize(torch.einsum("bvij,bvhwj->bvhwi", extrinsics[..., :3, :3], camera), dim=-1)
 
 
-def surface_hypotheses(
-    rays: Tensor, extrinsics: Tensor, motion: Tensor, known: Tensor, distances: tuple[float, ...]
-) -> Tensor:
-    """Points [B, K, V, h, w, 3] in the previous ego frame that the pixels may show: one guess per distance [m].
+@_exact
+def points_along(rays: Tensor, extrinsics: Tensor, motion: Tensor, distance: Tensor) -> Tensor:
+    """Points [B, K, V, h, w, 3] in the previous ego frame at K distances [B, K, V, h, w] [m] along the current rays.
 
-    `known` [B, V, h, w, 3] is the surface that the layout tells of (NaN where it tells nothing). Boxes are believed by
-    all guesses. Ground is believed by the first guess alone: the others put something upright in front of it.
+    Rays [B, V, h, w, 3] and poses [B, V, 4, 4] of the cameras are in the current ego frame, `motion` [B, 4, 4] leads
+    from there to the previous one.
     """
-    reach = rays.new_tensor(distances)[:, None, None, None, None]
-    centres = _moved(extrinsics[:, None, :, None, None, :3, 3], motion)  # [B, 1, V, 1, 1, 3]
-    directions = (motion[:, None, None, None, None, :3, :3] @ rays[:, None, ..., None])[..., 0]
-    known = known[:, None]
-    ground = known[..., 2:].abs() < 0.05
-    limit = (known - centres).norm(dim=-1, keepdim=True).nan_to_num(nan=torch.inf)
-    points = centres + torch.minimum(reach, limit) * directions
-    believed = ~known.isnan() & ~ground
-    first = torch.where(known.isnan(), points[:, :1], known)
-    return torch.cat([first, torch.where(believed, known, points[:, 1:])], dim=1)
+    centres = camera_centres(extrinsics, motion)
+    directions = (motion[:, None, None, None, :3, :3] @ rays[..., None])[..., 0]
+    return centres[:, None, :, None, None] + distance[..., None] * directions[:, None]
 
 
-def _moved(points: Tensor, motion: Tensor) -> Tensor:
-    """Points [B, 1, V, 1, 1, 3] of the current ego frame in the previous one."""
-    pose = motion[:, None, None, None, None]
-    return (pose[..., :3, :3] @ points[..., None])[..., 0] + pose[..., :3, 3]
+@_exact
+def camera_centres(extrinsics: Tensor, motion: Tensor) -> Tensor:
+    """Where the cameras are now [B, V, 3], in the previous ego frame."""
+    return (motion[:, None, :3, :3] @ extrinsics[..., :3, 3, None])[..., 0] + motion[:, None, :3, 3]
 
 
+def is_ground(points: Tensor) -> Tensor:
+    """Which of the known surface points [..., 3] (NaN where unknown) lie on the ground plane."""
+    return points[..., 2].abs() < 0.05
+
+
+@_exact
 def project_to_ring(points: Tensor, intrinsics: Tensor, extrinsics: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Where the ring sees ego points [B, K, V, h, w, 3]: camera [B, K, V, h, w], (u, v) in [0, 1] [..., 2], seen.
 
@@ -64,13 +78,36 @@ def project_to_ring(points: Tensor, intrinsics: Tensor, extrinsics: Tensor) -> t
     return camera, chosen, inside.any(1)
 
 
-def sample_ring(pictures: Tensor, camera: Tensor, uv: Tensor) -> Tensor:
-    """Bilinear samples [B, K, V, C, h, w] of pictures [B, V, C, H, W] at (u, v) of the given cameras."""
+def pixel_centres(size: tuple[int, int], device: torch.device) -> Tensor:
+    """(u, v) in [0, 1] of every pixel's centre [h, w, 2]."""
+    h, w = size
+    v, u = torch.meshgrid((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w, indexing="ij")
+    return torch.stack([u, v], dim=-1).to(device)
+
+
+def refine(camera: Tensor, uv: Tensor, times: int) -> tuple[Tensor, Tensor]:
+    """Look-ups [..., h, w] and [..., h, w, 2] on a grid finer by `times`; the pixels of a cell share its displacement.
+
+    Displacements vary slowly but for the outlines of things, and there an interpolated one would be wrong for both
+    sides.
+    """
+    size = (uv.shape[-3], uv.shape[-2])
+    shift = uv - pixel_centres(size, uv.device)
+    shift = shift.repeat_interleave(times, -3).repeat_interleave(times, -2)
+    camera = camera.repeat_interleave(times, -2).repeat_interleave(times, -1)
+    return camera, shift + pixel_centres((times * size[0], times * size[1]), uv.device)
+
+
+def sample_ring(pictures: Tensor, camera: Tensor, uv: Tensor, mode: str = "bicubic") -> Tensor:
+    """Samples [B, K, V, C, h, w] of pictures [B, V, C, H, W] at (u, v) of the given cameras.
+
+    Bicubic by default: what is warped again and again stays sharp.
+    """
     b, views, c, height, width = pictures.shape
     atlas = pictures.transpose(1, 2).reshape(b, c, views * height, width)
     row = (uv[..., 1] * height).clamp(0.5, height - 0.5) + camera * height
     grid = torch.stack([2.0 * uv[..., 0] - 1.0, 2.0 * row / (views * height) - 1.0], dim=-1)
     _, k, _, h, w = camera.shape
     flat = grid.reshape(b, k * views * h, w, 2).to(pictures.dtype)
-    sampled = grid_sample(atlas, flat, mode="bilinear", padding_mode="border", align_corners=False)
+    sampled = grid_sample(atlas, flat, mode=mode, padding_mode="border", align_corners=False)
     return sampled.reshape(b, c, k, views, h, w).permute(0, 2, 3, 1, 4, 5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -15,8 +16,9 @@ from drivesim.diffusion.flow import noise_levels
 from drivesim.generators.stage.memory import LENGTH, OFFSETS, StreamingBuffer
 from drivesim.generators.stage.network import MOTION, NetworkConfig, NetworkInputs, StageNetwork
 from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective, size_weights
-from drivesim.generators.stage.rollout import StageGenerator, denoise, network_inputs, store
-from drivesim.nn.warp import viewing_rays
+from drivesim.generators.stage.rollout import StageGenerator, denoise, estimated_distance, network_inputs, store
+from drivesim.nn.warp import points_along, project_to_ring, sample_ring, viewing_rays
+from drivesim.town.rig import nuscenes_rig
 from drivesim.weights_io import WeightsError, save_weights
 
 TINY = NetworkConfig(
@@ -35,10 +37,8 @@ def tiny_network(seed: int = 0, **changes: object) -> StageNetwork:
 
 
 def tiny_generator(steps: int = 2, **options: object) -> StageGenerator:
-    torch.manual_seed(1)
-    codec = ImageCodec.small(CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4))
     return StageGenerator(
-        None, steps=steps, dtype="float32", image_size=SIZE, network=tiny_network(), codec=codec.eval(), **options
+        None, steps=steps, dtype="float32", image_size=SIZE, network=tiny_network(), codec=tiny_codec(), **options
     )
 
 
@@ -48,7 +48,8 @@ def some_conditions(worlds: int, seed: int) -> Conditions:
     extrinsics = eye.expand(worlds, 6, 4, 4).clone()
     motion = eye.expand(worlds, 1, 4, 4).clone()
     motion[:, 0, 0, 3] = 0.5
-    points = 10.0 * torch.randn(worlds, 1, 6, 4, 8, 3, generator=g)
+    points = 10.0 * torch.randn(worlds, 1, 6, 8, 16, 3, generator=g)
+    points[..., 2] *= torch.rand(points.shape[:-1], generator=g) < 0.5  # half of what is known lies on the ground
     points[torch.rand(points.shape[:-1], generator=g) < 0.5] = torch.nan
     return Conditions(
         layout=torch.randint(0, 255, (worlds, 1, 6, 8, 16, len(LAYOUT_CHANNELS)), generator=g, dtype=torch.uint8),
@@ -59,9 +60,16 @@ def some_conditions(worlds: int, seed: int) -> Conditions:
     )  # fmt: skip
 
 
+def tiny_codec() -> ImageCodec:
+    torch.manual_seed(1)
+    config = CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4)
+    return ImageCodec.small(config).eval()
+
+
 def inputs_of(network: StageNetwork, latents: torch.Tensor, conditions: Conditions) -> NetworkInputs:
-    rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, latents.shape[-2:])
-    return network_inputs(network, latents, latents, rays, conditions)
+    rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, conditions.layout.shape[3:5])
+    drawn = torch.rand(1, 6, 3, *SIZE, generator=torch.Generator().manual_seed(5))
+    return network_inputs(network, tiny_codec(), drawn, latents, latents, rays, conditions)[0]
 
 
 def first_world(conditions: Conditions) -> Conditions:
@@ -127,13 +135,13 @@ def test_empty_buffer_equals_no_memory() -> None:
 
 
 def test_untrained_network_continues_with_the_warped_previous_frame() -> None:
-    """Before any training the stream is almost the first warp of the previous frame."""
+    """Before any training the stream is almost the warp of the previous frame."""
     network = StageNetwork(TINY)
     latents = torch.randn(1, 6, 4, 4, 8)
     inputs = inputs_of(network, latents, some_conditions(1, 0))
     with torch.no_grad():
         clean, _ = network(torch.randn(6, 4, 4, 8), torch.ones(6), inputs)
-    share = torch.softmax(torch.tensor([0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0]), 0)[:-1, None, None, None]
+    share = torch.softmax(torch.tensor([0.0, 3.0, 0.0, 0.0, 0.0]), 0)[:-1, None, None, None]
     assert torch.allclose(clean, (share * inputs.references).sum(1), atol=1e-5)
 
 
@@ -227,9 +235,7 @@ def batch_of(step: int, carry: object, reset: bool = False) -> dict[str, object]
 
 def test_loss_falls_and_reaches_every_weight() -> None:
     network = tiny_network()
-    codec = ImageCodec.small(
-        CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4)
-    ).eval()
+    codec = tiny_codec()
     objective = StageObjective(network, codec, ObjectiveConfig(teacher_forcing=0.5, adversarial=0.0))
     optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
     carry, losses = None, []
@@ -248,11 +254,71 @@ def test_loss_falls_and_reaches_every_weight() -> None:
     assert all(p.grad is None for p in codec.parameters())
 
 
+WALL = 12.0  # [m]
+
+
+def wall_seen_twice() -> tuple[torch.Tensor, torch.Tensor, Conditions]:
+    """Pictures [1, 6, 72, 128, 3] before and after one metre ahead, when every ray ends after WALL metres."""
+    rig = nuscenes_rig((72, 128)).resized((1, 1))
+    conditions = first_world(some_conditions(1, 0))
+    conditions.intrinsics = torch.tensor(rig.intrinsics, dtype=torch.float32)[None]
+    conditions.extrinsics = torch.tensor(rig.extrinsics, dtype=torch.float32)[None]
+    conditions.layout = torch.zeros(1, 1, 6, 36, 64, len(LAYOUT_CHANNELS), dtype=torch.uint8)
+    conditions.previous_points = torch.full((1, 1, 6, 36, 64, 3), torch.nan)
+    conditions.motion = torch.eye(4)[None, None].clone()
+    conditions.motion[..., 0, 3] = 1.0
+    coarse = torch.rand(6, 3, 9, 16, generator=torch.Generator().manual_seed(2))
+    before = torch.nn.functional.interpolate(coarse, (72, 128), mode="bicubic")[None].clamp(0, 1)
+    rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, (72, 128))
+    distance = torch.full((1, 1, 6, 72, 128), WALL)
+    points = points_along(rays, conditions.extrinsics, conditions.motion[:, 0], distance)
+    camera, uv, _ = project_to_ring(points, conditions.intrinsics, conditions.extrinsics)
+    after = sample_ring(before, camera, uv)[:, 0].clamp(0, 1)
+    bytes_of = [(255.0 * p).round().to(torch.uint8).movedim(2, -1) for p in (before, after)]
+    return bytes_of[0], bytes_of[1], conditions
+
+
+def test_parallax_is_smallest_at_the_true_distance() -> None:
+    objective = StageObjective(tiny_network(), tiny_codec(), ObjectiveConfig(adversarial=0.0))
+    before, after, conditions = wall_seen_twice()
+    distances = objective.network.config.distances
+    errors = []
+    for index in range(len(distances)):
+        logits = torch.zeros(6, 1 + len(distances), 18, 32)
+        logits[:, 1 + index] = 20.0
+        errors.append(float(objective._parallax_error(logits, before, after, conditions, torch.ones(6, 1, 1, 1))))
+    assert distances[int(np.argmin(errors))] == WALL
+    assert min(errors) < 0.3 * max(errors)
+
+
+def test_the_distance_estimator_learns_from_parallax() -> None:
+    objective = StageObjective(tiny_network(), tiny_codec(), ObjectiveConfig(adversarial=0.0))
+    before, after, conditions = wall_seen_twice()
+    network = objective.network
+    latents, features = torch.zeros(6, 4, 18, 32), torch.zeros(6, 8, 9, 16)
+    optimizer = torch.optim.Adam(network.distance.parameters(), 3e-2)
+    for _ in range(60):
+        error = objective._parallax_error(
+            network.distance(latents, features), before, after, conditions, torch.ones(6, 1, 1, 1)
+        )
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+    inverse, _ = estimated_distance(network.distance(latents, features), network.config.distances)
+    assert 1.0 / float(inverse.detach().median()) == pytest.approx(WALL, rel=0.25)
+
+
+def test_estimated_distance_is_the_mean_inverse_one() -> None:
+    logits = torch.tensor([0.0, 0.0, 0.0])[None, :, None, None]
+    inverse, on_ground = estimated_distance(logits, (10.0, 5.0))
+    assert float(inverse) == pytest.approx(0.15)
+    assert not bool(on_ground)
+    logits[:, 0] = 0.7  # more than log 2: likelier than both together
+    assert bool(estimated_distance(logits, (10.0, 5.0))[1])
+
+
 def test_reset_streams_forget() -> None:
-    codec = ImageCodec.small(
-        CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4)
-    ).eval()
-    objective = StageObjective(tiny_network(), codec)
+    objective = StageObjective(tiny_network(), tiny_codec())
     carry = None
     for step in range(3):
         carry = objective.loss(batch_of(step, carry))[1]["carry"]
@@ -272,12 +338,13 @@ def test_paper_size_starts_as_stable_diffusion(tmp_path: Path) -> None:
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
     )  # fmt: skip
     unet.save_pretrained(tmp_path / "unet")
-    AutoencoderKL(block_out_channels=(8, 8), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2,
-                  up_block_types=("UpDecoderBlock2D",) * 2).save_pretrained(tmp_path / "vae")  # fmt: skip
+    AutoencoderKL(block_out_channels=(8,) * 4, norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 4,
+                  up_block_types=("UpDecoderBlock2D",) * 4).save_pretrained(tmp_path / "vae")  # fmt: skip
     network = StageNetwork.from_stable_diffusion(str(tmp_path)).eval()
     inputs = network.prepare(
-        torch.randn(6, 20, 8, 8), torch.ones(6, 3, 8, 8), torch.randn(6, 3, 8, 8),
-        torch.rand(6, len(LAYOUT_CHANNELS), 32, 32), torch.randn(1, MOTION), torch.zeros(1, 6),
+        torch.randn(6, 12, 8, 8), torch.ones(6, 3, 8, 8), torch.randn(6, 3, 8, 8),
+        torch.rand(6, len(LAYOUT_CHANNELS), 32, 32), torch.randn(6, network.config.layout_features, 8, 8),
+        torch.randn(1, MOTION), torch.zeros(1, 6),
     )  # fmt: skip
     torch.nn.init.zeros_(network.motion_embedding[-1].weight)
     inputs.embedding = torch.zeros_like(inputs.embedding)
@@ -287,14 +354,15 @@ def test_paper_size_starts_as_stable_diffusion(tmp_path: Path) -> None:
         theirs = unet(noisy, 500.0, inputs.tokens).sample
     assert torch.allclose(ours, theirs, atol=1e-4)
     codec = ImageCodec.from_pretrained(str(tmp_path), subfolder="vae")
-    generator = StageGenerator(None, steps=1, dtype="float32", image_size=SIZE, network=network, codec=codec)
+    generator = StageGenerator(None, steps=1, dtype="float32", image_size=(32, 64), network=network, codec=codec)
     conditions = some_conditions(1, 0)
-    conditions.previous_points = torch.full((1, 1, 6, *generator.latent_size, 3), torch.nan)
+    conditions.previous_points = torch.full((1, 1, 6, *generator.spec.conditions.layout_size, 3), torch.nan)
     conditions.layout = torch.zeros(
         1, 1, 6, *generator.spec.conditions.layout_size, len(LAYOUT_CHANNELS), dtype=torch.uint8
     )
-    frames, _ = generator.step(generator.start(pictures(1, 0), conditions, (0,)), conditions)
-    assert frames.shape == (1, 1, 6, *SIZE, 3)
+    history = torch.zeros(1, 1, 6, 32, 64, 3, dtype=torch.uint8)
+    frames, _ = generator.step(generator.start(history, conditions, (0,)), conditions)
+    assert frames.shape == (1, 1, 6, 32, 64, 3)
 
 
 def test_errors_name_what_is_wrong(tmp_path: Path) -> None:

@@ -6,7 +6,16 @@ import math
 
 import torch
 
-from drivesim.nn.warp import project_to_ring, sample_ring, surface_hypotheses, viewing_rays
+from drivesim.nn.warp import (
+    camera_centres,
+    is_ground,
+    pixel_centres,
+    points_along,
+    project_to_ring,
+    refine,
+    sample_ring,
+    viewing_rays,
+)
 from drivesim.town.rig import nuscenes_rig
 
 
@@ -26,14 +35,15 @@ def turned(yaw: float, forward: float = 0.0) -> torch.Tensor:
 def test_no_motion_gives_the_picture_back() -> None:
     intrinsics, extrinsics = ring()
     rays = viewing_rays(intrinsics, extrinsics, (9, 16))
-    unknown = torch.full((1, 6, 9, 16, 3), torch.nan)
-    points = surface_hypotheses(rays, extrinsics, turned(0.0), unknown, (25.0, 10.0))
+    distance = torch.tensor([25.0, 10.0])[None, :, None, None, None].expand(1, 2, 6, 9, 16)
+    points = points_along(rays, extrinsics, turned(0.0), distance)
     camera, uv, seen = project_to_ring(points, intrinsics, extrinsics)
     assert seen.all()
     assert (camera == torch.arange(6)[:, None, None]).all()
     pictures = torch.rand(1, 6, 2, 9, 16)
-    warped = sample_ring(pictures, camera, uv)
-    assert torch.allclose(warped, pictures[:, None].expand_as(warped), atol=1e-3)
+    for mode in ("bilinear", "bicubic"):
+        warped = sample_ring(pictures, camera, uv, mode)
+        assert torch.allclose(warped, pictures[:, None].expand_as(warped), atol=2e-3)
 
 
 def test_a_turn_moves_the_far_picture_by_its_angle() -> None:
@@ -50,23 +60,46 @@ def test_a_turn_moves_the_far_picture_by_its_angle() -> None:
 def test_what_leaves_a_camera_is_found_in_its_neighbour() -> None:
     intrinsics, extrinsics = ring()
     rays = viewing_rays(intrinsics, extrinsics, (9, 16))
-    unknown = torch.full((1, 6, 9, 16, 3), torch.nan)
-    points = surface_hypotheses(rays, extrinsics, turned(-math.radians(20.0)), unknown, (40.0,))
+    points = points_along(rays, extrinsics, turned(-math.radians(20.0)), torch.full((1, 1, 6, 9, 16), 40.0))
     camera, _, seen = project_to_ring(points, intrinsics, extrinsics)
     front = camera[0, 0, 1]
     assert set(front.unique().tolist()) >= {1, 2}, "after a turn the front camera reads the front and one neighbour"
     assert seen[0, 0, 1].float().mean() > 0.9
 
 
-def test_known_surfaces_win_and_ground_only_in_the_first_guess() -> None:
+def test_points_lie_at_their_distances_from_where_the_cameras_have_come_to() -> None:
     intrinsics, extrinsics = ring()
     rays = viewing_rays(intrinsics, extrinsics, (2, 2))
-    known = torch.full((1, 6, 2, 2, 3), torch.nan)
-    known[:, :, 0, 0] = torch.tensor([30.0, 1.0, 0.0])  # ground
-    known[:, :, 0, 1] = torch.tensor([12.0, 1.0, 1.0])  # a box
-    points = surface_hypotheses(rays, extrinsics, turned(0.0), known, (25.0, 10.0))
-    assert torch.allclose(points[0, 0, 0, 0, 0], known[0, 0, 0, 0])
-    assert torch.allclose(points[0, :, :, 0, 1], known[0, :, 0, 1].expand(2, 6, 3))
-    centre = extrinsics[0, 0, :3, 3]
-    assert abs(float((points[0, 1, 0, 0, 0] - centre).norm()) - 10.0) < 1e-3
-    assert abs(float((points[0, 0, 0, 1, 1] - centre).norm()) - 25.0) < 1e-3
+    motion = turned(0.3, forward=2.0)
+    distance = torch.tensor([25.0, 10.0])[None, :, None, None, None].expand(1, 2, 6, 2, 2)
+    points = points_along(rays, extrinsics, motion, distance)
+    centres = camera_centres(extrinsics, motion)
+    expected = extrinsics[0, :, :3, 3] @ motion[0, :3, :3].T + torch.tensor([2.0, 0.0, 0.0])
+    assert torch.allclose(centres[0], expected, atol=1e-5)
+    found = (points - centres[:, None, :, None, None]).norm(dim=-1)
+    assert torch.allclose(found, distance, atol=1e-4)
+
+
+def test_geometry_stays_exact_in_mixed_precision() -> None:
+    intrinsics, extrinsics = ring()
+    rays = viewing_rays(intrinsics, extrinsics, (9, 16))
+    points = points_along(rays, extrinsics, turned(0.1, 1.0), torch.full((1, 1, 6, 9, 16), 31.0))
+    expected = project_to_ring(points, intrinsics, extrinsics)[1]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rays = viewing_rays(intrinsics, extrinsics, (9, 16))
+        points = points_along(rays, extrinsics, turned(0.1, 1.0), torch.full((1, 1, 6, 9, 16), 31.0))
+        found = project_to_ring(points, intrinsics, extrinsics)[1]
+    assert torch.equal(found, expected)
+
+
+def test_ground_is_told_from_boxes_and_the_unknown() -> None:
+    points = torch.tensor([[9.0, 1.0, 0.01], [9.0, 1.0, 0.6], [torch.nan] * 3])
+    assert is_ground(points).tolist() == [True, False, False]
+
+
+def test_a_finer_look_up_keeps_the_displacement_of_its_cell() -> None:
+    shift = torch.tensor([0.25, -0.125])
+    camera = torch.arange(8).reshape(2, 4)
+    fine_camera, fine = refine(camera, pixel_centres((2, 4), torch.device("cpu")) + shift, 3)
+    assert torch.allclose(fine - pixel_centres((6, 12), torch.device("cpu")), shift.expand(6, 12, 2), atol=1e-6)
+    assert (fine_camera[3:, 9:] == camera[1, 3]).all()

@@ -17,7 +17,7 @@ class RaycastGenerator:
     """Ray-cast pictures of the scenes themselves (town only)."""
 
     def __init__(self, image_size: tuple[int, int] = (72, 128), samples_per_pixel: int = 1) -> None:
-        self.spec = GeneratorSpec((int(image_size[0]), int(image_size[1])), ConditionSpec((9, 16)))
+        self.spec = GeneratorSpec((int(image_size[0]), int(image_size[1])), ConditionSpec((0, 0)))
         self._samples_per_pixel = samples_per_pixel
         self._raycasters: dict[CameraRig, Raycaster] = {}
 

@@ -31,8 +31,10 @@ class NetworkConfig:
     views: int = 6
     layout_features: int = 128
     layout_stride: int = 4  # layout size / size of the folded latents
-    references: int = 5  # latent pictures beside the noisy one: previous, warps of it, anchor
-    reference_masks: int = 3
+    references: int = 3  # latent pictures beside the noisy one: previous, its warp, anchor
+    reference_masks: int = 3  # of the warp: seen, on the ground, inverse distance
+    distances: tuple[float, ...] = (150.0, 60.0, 38.0, 26.0, 18.0, 12.0, 8.0, 5.0)  # [m], bins of the estimator
+    distance_width: int = 96
     token_width: int = 160
     exchange: tuple[int, ...] = (
         0,
@@ -78,6 +80,33 @@ class LayoutSketch(nn.Module):
         return self.layers(self.first(layout) + self.look(tags)[..., None, None])
 
 
+class DistanceEstimator(nn.Module):
+    """How far away is what the new frame shows? Logits [N, 1 + D, h, w] from the previous latents and the layout.
+
+    The first logit stands for the ground that the layout tells of, the others for distances: something may stand on
+    that ground which no layout mentions (a house, a tree), and where the layout tells of nothing only they count.
+    """
+
+    def __init__(self, latents: int, layout: int, distances: int, patch: int, width: int) -> None:
+        super().__init__()
+        self.patch = patch
+        last = nn.Conv2d(width, (1 + distances) * patch**2, 3, padding=1)
+        assert last.bias is not None
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        with torch.no_grad():
+            last.bias[: patch**2] = 3.0  # at first the ground is believed
+        self.layers = nn.Sequential(
+            nn.Conv2d(latents * patch**2 + layout, width, 1), nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1), nn.SiLU(),
+            last,
+        )  # fmt: skip
+
+    def forward(self, latents: Tensor, layout: Tensor) -> Tensor:
+        """Latents [N, C, h, w], features of the layout [N, F, h / patch, w / patch]."""
+        return pixel_shuffle(self.layers(torch.cat([pixel_unshuffle(latents, self.patch), layout], 1)), self.patch)
+
+
 @dataclass
 class NetworkInputs:
     """What stays the same over the denoising steps of a frame, N = B * V rows."""
@@ -105,6 +134,9 @@ class StageNetwork(nn.Module):
         self.layout_encoder = LayoutEncoder(config.layout_features, config.layout_stride)
         if config.blend:
             self.sketch = LayoutSketch(config.latent_channels, config.layout_stride // config.patch)
+        self.distance = DistanceEstimator(
+            config.latent_channels, config.layout_features, len(config.distances), config.patch, config.distance_width
+        )
         embedding = self.trunk.time_embedding.linear_2.out_features
         self.motion_embedding = nn.Sequential(
             nn.Linear(MOTION + TAGS, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
@@ -138,7 +170,7 @@ class StageNetwork(nn.Module):
         self.trunk.conv_in = new
 
     def _widen_output(self) -> None:
-        """Adds the choice among the references to the last convolution; at first that is the first warp."""
+        """Adds the choice among the references to the last convolution; at first that is the warp."""
         config, old = self.config, self.trunk.conv_out
         folded = config.patch**2
         new = nn.Conv2d(old.in_channels, old.out_channels + (config.references + 2) * folded, 3, padding=1)
@@ -172,12 +204,13 @@ class StageNetwork(nn.Module):
         return cls(config, trunk)
 
     def prepare(
-        self, references: Tensor, masks: Tensor, rays: Tensor, layout: Tensor, motion: Tensor, tags: Tensor
-    ) -> NetworkInputs:
+        self, references: Tensor, masks: Tensor, rays: Tensor, layout: Tensor, features: Tensor, motion: Tensor,
+        tags: Tensor,
+    ) -> NetworkInputs:  # fmt: skip
         """Inputs of a frame: references [N, R * C, h, w], masks [N, M, h, w], rays [N, 3, h, w], layout [N, L, H, W] in
-        [0, 1], motion [B, MOTION], tags [B, TAGS]."""
+        [0, 1] and what `layout_encoder` makes of it, motion [B, MOTION], tags [B, TAGS]."""
         pictures = pixel_unshuffle(torch.cat([references, masks, rays], dim=1), self.config.patch)
-        context = torch.cat([pictures, self.layout_encoder(layout).to(pictures.dtype)], dim=1)
+        context = torch.cat([pictures, features.to(pictures.dtype)], dim=1)
         embedding = self.motion_embedding(torch.cat([motion, tags], dim=-1))
         embedding = (embedding[:, None] + self.view_embedding.weight).flatten(0, 1)
         choices = references.unflatten(1, (self.config.references, self.config.latent_channels))

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import avg_pool2d, max_pool2d
 
 from drivesim.codecs.image import ImageCodec, to_float
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
@@ -18,7 +18,15 @@ from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import NetworkInputs, StageNetwork
 from drivesim.generators.stage.rollout import layout_planes, network_inputs
 from drivesim.nn.discriminator import LatentDiscriminator, balanced, hinge_loss
-from drivesim.nn.warp import viewing_rays
+from drivesim.nn.warp import (
+    camera_centres,
+    is_ground,
+    points_along,
+    project_to_ring,
+    refine,
+    sample_ring,
+    viewing_rays,
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class ObjectiveConfig:
     drop_color: float = 0.1  # share of frames whose boxes lose their colours
     steps: int = 1  # denoising steps of the streams themselves, as at run time
     refined: float = 0.25  # share of the worlds on which lower noise levels are learnt too
-    adversarial: float = 0.5  # gradient of the adversarial term relative to that of the squared error; 0 leaves it out
+    adversarial: float = 1.0  # gradient of the adversarial term relative to that of the squared error; 0 leaves it out
     adversarial_from: float = 0.55  # share of the run after which it begins
     memory: bool = True  # HTFT on
     weight_power: float = 0.2  # c of the object-size weights
@@ -46,13 +54,15 @@ class StreamCarry:
 
     latents: Tensor  # [B, V, C, h, w], own previous frame
     truth: Tensor  # [B, V, C, h, w], true previous frame
+    pictures: Tensor  # uint8 [B, V, H, W, 3], the same as pictures
     anchor: Tensor  # [B, V, C, h, w]
     buffer: StreamingBuffer
 
     def plain(self) -> dict[str, Any]:
         """The carry as nothing but tensors, lists and dicts."""
         frames = [{"tensors": list(f.tensors), "present": f.present} for f in self.buffer.frames]
-        return {"latents": self.latents, "truth": self.truth, "anchor": self.anchor, "frames": frames}
+        return {"latents": self.latents, "truth": self.truth, "pictures": self.pictures, "anchor": self.anchor,
+                "frames": frames}  # fmt: skip
 
 
 class StageObjective(nn.Module):
@@ -83,12 +93,13 @@ class StageObjective(nn.Module):
         frames, conditions, reset = batch["frames"], batch["conditions"], batch["reset"]
         with torch.no_grad():
             truth = self._encode(frames)
-        carry = self._begin(batch["carry"], truth, reset)
+        carry = self._begin(batch["carry"], truth, frames, reset)
         self._drop_colors(conditions)
-        previous = self._previous(carry, batch["progress"])
+        previous, pictures, forced = self._previous(carry, batch["progress"])
         size = (truth.shape[-2], truth.shape[-1])
-        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, size)
-        inputs = network_inputs(self.network, previous, carry.anchor, rays, conditions)
+        layout_size = (conditions.layout.shape[3], conditions.layout.shape[4])
+        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, layout_size)
+        inputs, distances = network_inputs(self.network, self.codec, pictures, previous, carry.anchor, rays, conditions)
         going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
         weight = going_on * size_weights(conditions.object_pixels[:, 0], size, self.config)
         target = truth.flatten(0, 1)
@@ -99,10 +110,11 @@ class StageObjective(nn.Module):
         clean, features = self.network(noise, start, inputs, *self._recall(memory, 0))
         clean = clean.float()
         coarse = _weighted_error(clean, target, weight)
-        loss, logs = coarse, {"coarse": coarse.detach()}
+        parallax = self._parallax_error(distances, carry.pictures, frames, conditions, going_on)
+        loss, logs = coarse + parallax, {"coarse": coarse.detach(), "parallax": parallax.detach()}
         if self._adversarial(batch["progress"]):
-            layout = layout_planes(conditions, target.dtype)
-            verdict, fooling = self._judge(clean, target, layout, coarse)
+            judged = (~reset & ~forced).repeat_interleave(self.network.config.views)
+            verdict, fooling = self._judge(clean, target, layout_planes(conditions, target.dtype), judged, coarse)
             loss = loss + verdict + fooling
             logs["discriminator"] = verdict.detach()
         fine = self._refine(target, weight, inputs, memory)
@@ -111,19 +123,30 @@ class StageObjective(nn.Module):
 
         with torch.no_grad():
             carry = self._advance(
-                carry, truth, reset, noise, clean.detach(), [f.detach() for f in features], inputs, memory
+                carry, truth, frames, reset, noise, clean.detach(), [f.detach() for f in features], inputs, memory
             )
         return loss, logs | {"carry": carry}
 
     def _adversarial(self, progress: float) -> bool:
         return self.discriminator is not None and progress >= self.config.adversarial_from
 
-    def _judge(self, clean: Tensor, target: Tensor, layout: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of the discriminator and of the network that is to fool it."""
+    def _judge(
+        self, clean: Tensor, target: Tensor, layout: Tensor, judged: Tensor, coarse: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Loss of the discriminator and of the network that is to fool it.
+
+        Only frames that continue from own pictures are `judged` (bool [N]): after a true one there is detail to copy.
+        The network heeds the discriminator only as far as that tells true from drawn (its hinge loss is below 2):
+        otherwise whoever gets ahead first pushes the other along meaningless directions and neither recovers.
+        """
         assert self.discriminator is not None
-        verdict = hinge_loss(self.discriminator(target, layout), self.discriminator(clean.detach(), layout))
-        fooling = -self.discriminator.frozen(clean, layout).mean()
-        return verdict, balanced(fooling, coarse, clean, self.config.adversarial)
+        if not judged.any():
+            return clean.new_zeros(()), clean.new_zeros(())
+        real, drawn, layout = target[judged], clean[judged], layout[judged]
+        verdict = hinge_loss(self.discriminator(real, layout), self.discriminator(drawn.detach(), layout))
+        fooling = -self.discriminator.frozen(drawn, layout).mean()
+        heed = (2.0 - verdict.detach()).clamp(0.0, 1.0)
+        return verdict, heed * balanced(fooling, coarse, clean, self.config.adversarial)
 
     def _refine(self, target: Tensor, weight: Tensor, inputs: NetworkInputs, memory: StreamingBuffer) -> Tensor | None:
         """Error at one random lower noise level on the first worlds; None if there are none."""
@@ -144,18 +167,20 @@ class StageObjective(nn.Module):
     def restore_carry(plain: Mapping[str, Any]) -> StreamCarry:
         """The carry that `StreamCarry.plain` wrote down."""
         frames = tuple(StoredFrame(tuple(f["tensors"]), f["present"]) for f in plain["frames"])
-        return StreamCarry(plain["latents"], plain["truth"], plain["anchor"], StreamingBuffer(frames))
+        latents, truth, pictures, anchor = (plain[name] for name in ("latents", "truth", "pictures", "anchor"))
+        return StreamCarry(latents, truth, pictures, anchor, StreamingBuffer(frames))
 
     def _encode(self, frames: Tensor) -> Tensor:
         pictures = to_float(frames.flatten(0, 1))
         return self.codec.encode(pictures).float().unflatten(0, frames.shape[:2])
 
-    def _begin(self, carry: StreamCarry | None, truth: Tensor, reset: Tensor) -> StreamCarry:
+    def _begin(self, carry: StreamCarry | None, truth: Tensor, frames: Tensor, reset: Tensor) -> StreamCarry:
         if carry is None:
-            return StreamCarry(truth, truth, truth, StreamingBuffer())
+            return StreamCarry(truth, truth, frames, truth, StreamingBuffer())
         fresh = reset[:, None, None, None, None]
         own, true, first = (torch.where(fresh, truth, old) for old in (carry.latents, carry.truth, carry.anchor))
-        return StreamCarry(own, true, first, carry.buffer.without(reset))
+        pictures = torch.where(fresh, frames, carry.pictures)
+        return StreamCarry(own, true, pictures, first, carry.buffer.without(reset))
 
     def teacher_forcing(self, progress: float) -> float:
         """Share of teacher-forced frames after `progress` (0..1) of the run."""
@@ -163,8 +188,10 @@ class StageObjective(nn.Module):
         done = min(1.0, progress / max(c.settled, 1e-6))
         return c.teacher_forcing_first + done * (c.teacher_forcing - c.teacher_forcing_first)
 
-    def _previous(self, carry: StreamCarry, progress: float) -> Tensor:
-        """Previous frames [B, V, C, h, w] to continue from: own ones, or true ones with occasional degradation."""
+    @torch.no_grad()
+    def _previous(self, carry: StreamCarry, progress: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Previous frames to continue from as latents [B, V, C, h, w] and pictures [B, V, 3, H, W]: own ones, or true
+        ones with occasional degradation. The last tensor, bool [B], tells which are true."""
         worlds = len(carry.latents)
         config = self.config
         true = carry.truth
@@ -173,7 +200,41 @@ class StageObjective(nn.Module):
         level = torch.where(degraded, config.noise * torch.rand(worlds), 0.0)[:, None, None, None, None]
         true = dct_filter(true, keep) + level * torch.randn_like(true)
         forced = torch.rand(worlds) < self.teacher_forcing(progress)
-        return torch.where(forced[:, None, None, None, None], true, carry.latents)
+        latents = torch.where(forced[:, None, None, None, None], true, carry.latents)
+        drawn = self.codec.decode(latents.flatten(0, 1)).float().clamp(-1.0, 1.0).unflatten(0, latents.shape[:2])
+        exact = (forced & ~degraded)[:, None, None, None, None]
+        return latents, torch.where(exact, to_float(carry.pictures), drawn), forced
+
+    def _parallax_error(
+        self, logits: Tensor, before: Tensor, now: Tensor, conditions: Conditions, going_on: Tensor
+    ) -> Tensor:
+        """Expected error of the true previous frames, warped to the distances of logits [N, 1 + D, h, w], against the
+        true frames uint8 [B, V, H, W, 3] at half their size; boxes and streams that have just begun do not count."""
+        assert conditions.previous_points is not None
+        size = (logits.shape[-2], logits.shape[-1])
+        stride = conditions.layout.shape[3] // size[0]
+        known = conditions.previous_points[:, 0, :, stride // 2 :: stride, stride // 2 :: stride]
+        motion, ground = conditions.motion[:, 0], is_ground(known)
+        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, size)
+        with torch.no_grad():
+            limit = (known - camera_centres(conditions.extrinsics, motion)[:, :, None, None]).norm(dim=-1)
+            limit = torch.where(ground, limit, torch.inf)[:, None]
+            distance = limit.new_tensor(self.network.config.distances)[:, None, None, None].minimum(limit)
+            points = points_along(rays, conditions.extrinsics, motion, distance)
+            surface = torch.where(ground[..., None], known, points[:, 0])[:, None]
+            points = torch.cat([surface, points], dim=1)
+            camera, uv, seen = project_to_ring(points, conditions.intrinsics, conditions.extrinsics)
+            halves = [avg_pool2d(to_float(p).flatten(0, 1), 2).unflatten(0, p.shape[:2]) for p in (before, now)]
+            factor = halves[0].shape[-1] // size[1]
+            warped = sample_ring(halves[0], *refine(camera, uv, factor), mode="bilinear")
+            error = (warped - halves[1][:, None]).abs().mean(3)  # [B, K, V, H / 2, W / 2]
+            error = avg_pool2d(error.flatten(0, 1), factor)
+            error = avg_pool2d(error, 3, stride=1, padding=1, count_include_pad=False)
+            error = error.unflatten(0, camera.shape[:2]).transpose(1, 2).flatten(0, 1)  # [N, K, h, w]
+            counts = (seen.all(1) & (known.isnan().any(-1) | ground)).flatten(0, 1) * going_on[:, 0]
+            is_distance = torch.arange(logits.shape[1], device=logits.device)[:, None, None] > 0
+        logits = torch.where(is_distance | ground.flatten(0, 1)[:, None], logits, -1e4)
+        return (counts * (logits.softmax(dim=1) * error).sum(1)).mean()
 
     def _drop_colors(self, conditions: Conditions) -> None:
         first = LAYOUT_CHANNELS.index("red")
@@ -199,6 +260,7 @@ class StageObjective(nn.Module):
         self,
         carry: StreamCarry,
         truth: Tensor,
+        frames: Tensor,
         reset: Tensor,
         noise: Tensor,
         clean: Tensor,
@@ -223,7 +285,7 @@ class StageObjective(nn.Module):
                 torch.stack([f.unflatten(0, (-1, views)) for f in layer], dim=1) for layer in zip(*kept, strict=True)
             ]
             buffer = buffer.push(StoredFrame(tuple(layers), ~reset))
-        return StreamCarry(latents, truth, carry.anchor, buffer)
+        return StreamCarry(latents, truth, frames, carry.anchor, buffer)
 
 
 def size_weights(object_pixels: Tensor, size: tuple[int, int], config: ObjectiveConfig) -> Tensor:

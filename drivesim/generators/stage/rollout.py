@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from drivesim.codecs.image import ImageCodec, load_codec, to_float, to_uint8
 from drivesim.conditions import Conditions, ConditionSpec
@@ -19,11 +20,18 @@ from drivesim.diffusion.flow import euler_step, noise_levels
 from drivesim.generators.interface import Batch, GeneratorSpec
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import NetworkConfig, NetworkInputs, StageNetwork, motion_features
-from drivesim.nn.warp import project_to_ring, sample_ring, surface_hypotheses, viewing_rays
+from drivesim.nn.warp import (
+    camera_centres,
+    is_ground,
+    points_along,
+    project_to_ring,
+    refine,
+    sample_ring,
+    viewing_rays,
+)
 from drivesim.weights_io import WeightsError, checked_load
 
 SHIPPED = Path(__file__).parents[2] / "weights" / "tiny"
-WARP_DISTANCES = (25.0, 10.0, 80.0)  # [m], for what the layout says nothing about
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -31,9 +39,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class StageState:
     """All memory of B streams. Frozen: a step returns a new state and leaves the old one usable."""
 
-    latents: Tensor  # [B, V, C, h, w], the previous frame
+    pictures: Tensor  # [B, V, 3, H, W] in [-1, 1], the previous frame
+    latents: Tensor  # [B, V, C, h, w], the same as latents
     anchor: Tensor  # [B, V, C, h, w], the first frame
-    rays: Tensor  # [B, V, h, w, 3], viewing directions in the ego frame, the same for the whole drive
+    rays: Tensor  # [B, V, *layout_size, 3], viewing directions in the ego frame, the same for the whole drive
     buffer: StreamingBuffer
     pending: tuple[Tensor, ...] | None  # features per layer [B, S, V, c, h, w] of the last frame, not yet in the buffer
     seeds: tuple[int, ...]
@@ -63,7 +72,10 @@ class StageGenerator(nn.Module):
         h, w = image_size[0] // self.codec.factor, image_size[1] // self.codec.factor
         self.latent_size = (h, w)
         stride = self.network.config.layout_stride // self.network.config.patch
-        wanted = ConditionSpec((h * stride, w * stride), (h, w), frozenset({"warp"}))
+        size = (h * stride, w * stride)
+        if image_size[0] % size[0] or image_size[1] % size[1]:
+            raise ValueError(f"image_size: found {image_size}, accepted multiples of the layout's {size}")
+        wanted = ConditionSpec(size, frozenset({"warp"}))
         self.spec = GeneratorSpec((image_size[0], image_size[1]), wanted, history=1)
         self.to(self.dtype).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.timings: dict[str, float] = {}
@@ -75,26 +87,31 @@ class StageGenerator(nn.Module):
             found = None if history is None else tuple(history.shape)
             accepted = ("B", "T0 >= 1", "V", *self.spec.image_size, 3)
             raise ValueError(f"history: found {found}, accepted {accepted}: stage continues from at least one frame")
-        anchor, latents = self._encode(history[:, 0]), self._encode(history[:, -1])
-        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, self.latent_size)
-        return StageState(latents, anchor, rays, StreamingBuffer(), None, tuple(int(seed) for seed in seeds))
+        first, last = (to_float(frames).to(self.dtype) for frames in (history[:, 0], history[:, -1]))
+        anchor, latents = (self.codec.encode(p.flatten(0, 1)).unflatten(0, p.shape[:2]) for p in (first, last))
+        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, self.spec.conditions.layout_size)
+        return StageState(last, latents, anchor, rays, StreamingBuffer(), None, tuple(int(seed) for seed in seeds))
 
     @torch.inference_mode()
     def step(self, state: StageState, conditions: Conditions) -> tuple[Tensor, StageState]:
         """The next frame uint8 [B, 1, V, H, W, 3]."""
         begin = perf_counter()
         state = self.commit(state)
-        inputs = network_inputs(self.network, state.latents, state.anchor, state.rays, conditions)
+        inputs, _ = network_inputs(
+            self.network, self.codec, state.pictures, state.latents, state.anchor, state.rays, conditions
+        )
+        warped = perf_counter()
         noisy = self._noise(state)
         clean, stored = denoise(
             self.network, noisy, inputs, self.sigmas, state.buffer if self.memory else StreamingBuffer()
         )
         denoised = perf_counter()
         latents = clean.unflatten(0, (-1, len(self.spec.cameras)))
-        frames = to_uint8(self.codec.decode(clean)).unflatten(0, (-1, 1, len(self.spec.cameras)))
-        self.timings = {"denoise": denoised - begin, "decode": perf_counter() - denoised}
+        pictures = self.codec.decode(clean).clamp_(-1.0, 1.0).unflatten(0, latents.shape[:2])
+        frames = to_uint8(pictures)[:, None]
+        self.timings = {"warp": warped - begin, "denoise": denoised - warped, "decode": perf_counter() - denoised}
         pending = stored if self.memory else None
-        return frames, replace(state, latents=latents, pending=pending, frame=state.frame + 1)
+        return frames, replace(state, pictures=pictures, latents=latents, pending=pending, frame=state.frame + 1)
 
     @torch.inference_mode()
     def commit(self, state: StageState) -> StageState:
@@ -109,10 +126,6 @@ class StageGenerator(nn.Module):
 
         return StageObjective(self.network, self.codec, ObjectiveConfig(adversarial=0.0)).loss(batch)
 
-    def _encode(self, frames: Tensor) -> Tensor:
-        pictures = to_float(frames.flatten(0, 1)).to(self.dtype)
-        return self.codec.encode(pictures).unflatten(0, frames.shape[:2])
-
     def _noise(self, state: StageState) -> Tensor:
         """Noise [B * V, C, h, w] that depends on each world's seed and frame number alone."""
         shape = state.latents.shape[1:]
@@ -124,24 +137,64 @@ class StageGenerator(nn.Module):
 
 
 def network_inputs(
-    network: StageNetwork, latents: Tensor, anchor: Tensor, rays: Tensor, conditions: Conditions
-) -> NetworkInputs:
-    """Everything the denoising steps of one frame share: latents and anchor [B, V, C, h, w], viewing rays
-    [B, V, h, w, 3], conditions with T = 1."""
+    network: StageNetwork, codec: ImageCodec, pictures: Tensor, latents: Tensor, anchor: Tensor, rays: Tensor,
+    conditions: Conditions,
+) -> tuple[NetworkInputs, Tensor]:  # fmt: skip
+    """Everything the denoising steps of one frame share, and the logits of its distances [N, 1 + D, h, w].
+
+    Previous frame as pictures [B, V, 3, H, W] and as latents [B, V, C, h, w], first frame as latents, viewing rays
+    [B, V, *layout_size, 3], conditions with T = 1. The previous frame is warped as a picture and encoded again:
+    latents do not bear being moved by less than a whole one.
+    """
     dtype = latents.dtype
     if conditions.previous_points is None:
         raise ValueError("conditions.previous_points: found None, accepted conditions built with the part 'warp'")
-    points = surface_hypotheses(
-        rays, conditions.extrinsics, conditions.motion[:, 0], conditions.previous_points[:, 0], WARP_DISTANCES
-    )
-    camera, uv, seen = project_to_ring(points, conditions.intrinsics, conditions.extrinsics)
-    warped = sample_ring(latents.float(), camera, uv).to(dtype)  # [B, K, V, C, h, w]
-    references = torch.cat([latents, *warped.unbind(1), anchor], dim=2).flatten(0, 1)
-    masks = seen.movedim(1, 2).flatten(0, 1).to(dtype)
     layout = layout_planes(conditions, dtype)
+    features = network.layout_encoder(layout)
+    logits = network.distance(latents.flatten(0, 1), features).float()
+    with torch.no_grad():
+        inverse, on_ground = estimated_distance(logits, network.config.distances)
+        points = _surface(inverse, on_ground, rays, conditions)
+        camera, uv, seen = project_to_ring(points, conditions.intrinsics, conditions.extrinsics)
+        camera, uv = refine(camera, uv, pictures.shape[-1] // rays.shape[3])
+        warped = sample_ring(pictures.float(), camera, uv).to(dtype)[:, 0]
+        again = codec.encode(warped.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+    size = (latents.shape[-2], latents.shape[-1])
+    masks = torch.stack([_to_latents(seen[:, 0].float(), size), 4.0 * inverse, on_ground.float()], dim=1).to(dtype)
+    references = torch.cat([latents.flatten(0, 1), again, anchor.flatten(0, 1)], dim=1)
     motion = motion_features(conditions.motion[:, 0], conditions.anchor_motion[:, 0], conditions.ego[:, 0]).to(dtype)
-    directions = rays.flatten(0, 1).permute(0, 3, 1, 2).to(dtype)
-    return network.prepare(references, masks, directions, layout, motion, conditions.tags[:, 0].to(dtype))
+    directions = adaptive_avg_pool2d(rays.flatten(0, 1).permute(0, 3, 1, 2), size).to(dtype)
+    tags = conditions.tags[:, 0].to(dtype)
+    return network.prepare(references, masks, directions, layout, features, motion, tags), logits
+
+
+def estimated_distance(logits: Tensor, distances: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Mean inverse distance [N, h, w] [1/m] of what is not ground, and where the known ground is believed (bool)."""
+    share = logits[:, 1:].softmax(dim=1)
+    inverse = (share / share.new_tensor(distances)[:, None, None]).sum(1)
+    return inverse, logits[:, 0] > logits[:, 1:].logsumexp(dim=1)
+
+
+def _surface(inverse: Tensor, on_ground: Tensor, rays: Tensor, conditions: Conditions) -> Tensor:
+    """Points [B, 1, V, H, W, 3] in the previous ego frame that the pixels of a layout show: boxes where the layout has
+    them, the ground where it is believed, else something at the estimated distance [N, h, w], not below the ground."""
+    assert conditions.previous_points is not None
+    known = conditions.previous_points[:, 0]
+    size = (rays.shape[2], rays.shape[3])
+    fine = interpolate(inverse[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+    believed = interpolate(on_ground[:, None].float(), size)[:, 0] > 0.5
+    motion = conditions.motion[:, 0]
+    ground = is_ground(known)
+    limit = (known - camera_centres(conditions.extrinsics, motion)[:, :, None, None]).norm(dim=-1)
+    distance = torch.fmin(1.0 / fine.view_as(limit), torch.where(ground, limit, torch.nan))
+    guess = points_along(rays, conditions.extrinsics, motion, distance[:, None])
+    trusted = torch.where(ground, believed.view_as(ground), ~known.isnan().any(-1))
+    return torch.where(trusted[:, None, ..., None], known[:, None], guess)
+
+
+def _to_latents(planes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Planes [B, V, H, W] averaged to [N, h, w]."""
+    return adaptive_avg_pool2d(planes.flatten(0, 1)[:, None], size)[:, 0]
 
 
 def layout_planes(conditions: Conditions, dtype: torch.dtype) -> Tensor:
