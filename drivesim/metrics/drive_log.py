@@ -124,13 +124,15 @@ class DriveLog:
         _require(found_steps == steps, f"DriveLog.tracks: found {found_steps} steps, accepted {steps}")
         for name, parts in (("map_index", self.maps), ("route_index", self.routes)):
             index = getattr(self, name)
-            _require(bool(((index >= -1) & (index < len(parts))).all()),
-                     f"DriveLog.{name}: found {index.min()} to {index.max()}, accepted -1 to {len(parts) - 1}")  # fmt: skip
+            known = bool(((index >= -1) & (index < len(parts))).all())
+            _require(known, f"DriveLog.{name}: found {index.min()} to {index.max()}, accepted -1 to {len(parts) - 1}")
         for route in self.routes:
             _require(route.ndim == 2 and route.shape[1] == 3 and len(route) > 1,
                      f"DriveLog.routes: found shape {route.shape}, accepted (R, 3) with R > 1")  # fmt: skip
         for event in self.collisions:
-            _require(0 <= event.step < steps, f"DriveLog.collisions: found step {event.step}, accepted 0 to {steps - 1}")
+            _require(
+                0 <= event.step < steps, f"DriveLog.collisions: found step {event.step}, accepted 0 to {steps - 1}"
+            )
         _require(self.ending in ENDINGS, f"DriveLog.ending: found {self.ending!r}, accepted {ENDINGS}")
         _require(self.traffic in TRAFFIC, f"DriveLog.traffic: found {self.traffic!r}, accepted {TRAFFIC}")
 
@@ -168,7 +170,9 @@ class DriveLog:
         """Ground rectangles [T, 4, 2] of the ego's body, counter-clockwise from the front left corner [m]."""
         forward, left = 0.5 * self.vehicle.length * self.heading, 0.5 * self.vehicle.width * self.heading
         left = np.stack([-left[:, 1], left[:, 0]], axis=-1)
-        return self.centre[:, None] + np.stack([forward + left, left - forward, -forward - left, forward - left], axis=1)
+        return self.centre[:, None] + np.stack(
+            [forward + left, left - forward, -forward - left, forward - left], axis=1
+        )
 
 
 Derived = TypeVar("Derived")
