@@ -35,6 +35,7 @@ class MotionSignals:
 def motion_signals(log: DriveLog) -> MotionSignals:
     """Signals of a drive (definitions: nuPlan devkit v1.2, ego_acceleration, ego_jerk and ego_yaw_rate statistics).
 
+    As upstream's window of accelerations is even, all but the four values at each end of it are half a step late.
     Raises ValueError for fewer than SHORTEST steps.
     """
     if len(log) < SHORTEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,8 @@ LEAST_PROGRESS = 2.0  # [m] below which progress is not compared, nuPlan's score
 COMPARED_PROGRESS = 5.0  # [m] up to which NAVSIM does not compare
 MAKING_PROGRESS = 0.2  # of the expert's progress
 _TURNED = 10.0  # [m] that a part of the route counts as farther off when it points the other way
-_BLOCK = 256  # steps that are projected at a time
+_REACH = 25.0  # [m] along the route within which the next place is sought
+_LOST = 20.0  # [m] from that part of the route beyond which all of it is searched
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,23 +32,25 @@ def route_course(log: DriveLog) -> RouteCourse:
     """Course of a drive along its routes; a step counts along the route that it began on."""
     gain, offset = np.full(len(log), np.nan), np.full(len(log), np.nan)
     gain[:1] = 0.0 if log.route_index[0] >= 0 else np.nan
-    for index, route in enumerate(log.routes):
-        here = np.flatnonzero(log.route_index == index)
-        if not len(here):
+    index = log.route_index
+    edges = [0, *(np.flatnonzero(np.diff(index)) + 1).tolist(), len(log)]
+    for first, end in zip(edges[:-1], edges[1:]):
+        if index[first] < 0:
             continue
-        along, offset[here] = _project(route, log.centre[here], log.yaw[here])
-        before = here[here + 1 < len(log)]
-        after, _ = _project(route, log.centre[before + 1], log.yaw[before + 1])
-        gain[before + 1] = after - along[: len(before)]
+        steps = slice(first, end + 1)  # and the step after, where there is one
+        along, left = _follow(log.routes[index[first]], log.centre[steps], log.yaw[steps])
+        offset[first:end] = left[: end - first]
+        gain[first + 1 : end + 1] = np.diff(along)
     return RouteCourse(np.cumsum(gain), offset)
 
 
-def _project(
+def _follow(
     route: NDArray[np.float64], points: NDArray[np.float64], yaw: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distance along a route [R, 3] and to its left [K] [m] of points [K, 2] with headings [K].
+    """Distance along a route [R, 3] and to its left [K] [m] of successive points [K, 2] with headings [K].
 
-    The route is led on straight at both ends. Where it comes by twice, the part along the heading wins.
+    The route is led on straight at both ends. Where it comes by more than once, the part near the last place goes
+    before others; where nothing is near it, as at the beginning, the part that points the way of the heading.
     """
     start, edge = route[:-1, :2], np.diff(route[:, :2], axis=0)
     length = np.maximum(np.linalg.norm(edge, axis=1), 1e-9)
@@ -54,31 +58,24 @@ def _project(
     begin = np.concatenate([[0.0], np.cumsum(length)[:-1]])
     low, high = np.zeros(len(length)), length.copy()
     low[0], high[-1] = -np.inf, np.inf
-    found = [
-        _nearest(points[k : k + _BLOCK], yaw[k : k + _BLOCK], start, unit, begin, (low, high))
-        for k in range(0, len(points), _BLOCK)
-    ]
-    along, left = zip(*found) if found else ([np.zeros(0)], [np.zeros(0)])
-    return np.concatenate(along), np.concatenate(left)
-
-
-def _nearest(
-    points: NDArray[np.float64],
-    yaw: NDArray[np.float64],
-    start: NDArray[np.float64],
-    unit: NDArray[np.float64],
-    begin: NDArray[np.float64],
-    bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    offset = points[:, None] - start
-    along = np.clip((offset * unit).sum(-1), *bounds)
-    aside = offset - along[..., None] * unit
-    facing = np.cos(yaw)[:, None] * unit[:, 0] + np.sin(yaw)[:, None] * unit[:, 1]
-    cost = (aside * aside).sum(-1) + (0.5 * _TURNED * (1.0 - facing)) ** 2
-    best = cost.argmin(1)
-    rows = np.arange(len(points))
-    left = unit[best, 0] * offset[rows, best, 1] - unit[best, 1] * offset[rows, best, 0]
-    return begin[best] + along[rows, best], left
+    found = np.zeros((len(points), 2))
+    near = slice(0, len(length))
+    for row, (point, angle) in enumerate(zip(points, yaw.tolist())):
+        for part in (near, slice(0, len(length))):
+            offset = point - start[part]
+            along = np.clip((offset * unit[part]).sum(1), low[part], high[part])
+            aside = offset - along[:, None] * unit[part]
+            facing = math.cos(angle) * unit[part, 0] + math.sin(angle) * unit[part, 1]
+            cost = (aside * aside).sum(1) + (0.5 * _TURNED * (1.0 - facing)) ** 2
+            best = int(cost.argmin())
+            if (aside[best] * aside[best]).sum() < _LOST**2:
+                break
+        x, y = unit[part][best].tolist()
+        place = begin[part][best] + along[best]
+        found[row] = place, x * offset[best, 1] - y * offset[best, 0]
+        first, last = np.searchsorted(begin, (place - _REACH, place + _REACH)).tolist()
+        near = slice(max(first - 1, 0), max(last, 1))
+    return found[:, 0], found[:, 1]
 
 
 @once_per_log

@@ -60,9 +60,9 @@ def time_to_collision(log: DriveLog) -> NDArray[np.float64]:
     """Time to collision [T] [s] (nuPlan devkit v1.2, time_to_collision_within_bound).
 
     The first multiple of 0.1 s at which the ego and a track would overlap if all went straight on; infinite if none
-    does within 3 s or the ego stands. 0 where a collision that is the ego's fault begins. Tracks count that are ahead (within 30 degrees of the heading,
-    seen from the rear axle), and also those beside where the ego is in several lanes, off the road or in a junction;
-    none that was hit before.
+    does within 3 s or the ego stands. 0 where a collision that is the ego's fault begins. Tracks count that are ahead
+    (within 30 degrees of the heading, seen from the rear axle), and also those beside where the ego is in several
+    lanes, off the road or in a junction; none that was hit before.
     """
     found = np.full(len(log), np.inf)
     rows = _relevant(log)
