@@ -23,7 +23,7 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrackLog:
     """Other road users and objects at every step, global frame; step t has the rows offsets[t] to offsets[t + 1]."""
 
@@ -74,7 +74,7 @@ class CollisionEvent:
     collision: Collision
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DriveLog:
     """T recorded instants of a drive, the first of them the start; global frame unless said otherwise.
 
@@ -138,6 +138,9 @@ class DriveLog:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def __repr__(self) -> str:
+        return f"<DriveLog of {len(self)} instants over {self.time[-1] - self.time[0]:.1f} s, ended by {self.ending}>"
 
     @property
     def step_seconds(self) -> float:

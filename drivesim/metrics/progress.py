@@ -16,6 +16,7 @@ COMPARED_PROGRESS = 5.0  # [m] up to which NAVSIM does not compare
 MAKING_PROGRESS = 0.2  # of the expert's progress
 _TURNED = 10.0  # [m] that a part of the route counts as farther off when it points the other way
 _REACH = 25.0  # [m] along the route within which the next place is sought
+_ALIKE = 0.25  # [m^2] by which parts may differ and be equally near, so that the first is taken
 _LOST = 20.0  # [m] from that part of the route beyond which all of it is searched
 
 
@@ -50,7 +51,7 @@ def _follow(
     """Distance along a route [R, 3] and to its left [K] [m] of successive points [K, 2] with headings [K].
 
     The route is led on straight at both ends. Where it comes by more than once, the part near the last place goes
-    before others; where nothing is near it, as at the beginning, the part that points the way of the heading.
+    before others; where nothing is near it, as at the beginning, the first part that points the way of the heading.
     """
     start, edge = route[:-1, :2], np.diff(route[:, :2], axis=0)
     length = np.maximum(np.linalg.norm(edge, axis=1), 1e-9)
@@ -67,7 +68,8 @@ def _follow(
             aside = offset - along[:, None] * unit[part]
             facing = math.cos(angle) * unit[part, 0] + math.sin(angle) * unit[part, 1]
             cost = (aside * aside).sum(1) + (0.5 * _TURNED * (1.0 - facing)) ** 2
-            best = int(cost.argmin())
+            alike = int(np.flatnonzero(cost <= cost.min() + _ALIKE)[0])
+            best = alike + int(cost[alike : np.searchsorted(begin[part], begin[part][alike] + _REACH)].argmin())
             if (aside[best] * aside[best]).sum() < _LOST**2:
                 break
         x, y = unit[part][best].tolist()
