@@ -103,7 +103,7 @@ def _combine(name: str, multipliers: Terms, weighted: Terms, weights: Mapping[st
 
 
 def nuplan_cls(log: DriveLog, reference: Reference) -> Aggregate:
-    """nuPlan's closed-loop score of a scenario (devkit v1.2): NC DAC MP DDC (5 EP + 5 TTC + 4 speed + 2 comfort) / 16.
+    """nuPlan's closed-loop score (devkit e924167): NC DAC MP DDC (5 EP + 5 TTC + 4 speed + 2 comfort) / 16.
 
     CLS-R where the others react to the ego, CLS-NR where they replay a log.
     """

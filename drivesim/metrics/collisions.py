@@ -45,9 +45,9 @@ class Contacts:
 def first_contacts(log: DriveLog) -> Contacts:
     """First touches of all tracks that the ego hit.
 
-    Kinds and fault are decided as in nuPlan (devkit v1.2, no_ego_at_fault_collisions): at fault are those into standing
-    tracks, those with the front edge, and those at the side while the ego is in several lanes or off the road. Where no
-    map is known, and for touches between two recorded steps, the environment's report decides.
+    Kinds and fault are decided as in nuPlan (devkit e924167, no_ego_at_fault_collisions): at fault are those into
+    standing tracks, those with the front edge, and those at the side while the ego is in several lanes or off the road.
+    Where no map is known, and for touches between two recorded steps, the environment's report decides.
     """
     rows = _first_rows(log)
     step = log.tracks.step[rows]
@@ -123,8 +123,8 @@ def _relative_speed(log: DriveLog, event: CollisionEvent) -> float:
 def no_at_fault_collision(log: DriveLog) -> Metric:
     """1 without collision that is the ego's fault, 1/2 with one into a thing (barrier or cone), else 0.
 
-    nuPlan (devkit v1.2, no_ego_at_fault_collisions): road users none, things one at half the score. The series is 0 or
-    1/2 where such a collision begins, else 1.
+    nuPlan (devkit e924167, no_ego_at_fault_collisions): road users none, things one at half the score. The series is 0
+    or 1/2 where such a collision begins, else 1.
     """
     contacts = first_contacts(log)
     faults = contacts.at_fault

@@ -30,7 +30,7 @@ def comfort_terms(log: DriveLog) -> dict[str, Metric]:
 
 @once_per_log
 def comfort(log: DriveLog) -> Metric:
-    """1 if all signals stay between their limits at every step, else 0 (nuPlan devkit v1.2, ego_is_comfortable).
+    """1 if all signals stay between their limits at every step, else 0 (nuPlan devkit e924167, ego_is_comfortable).
 
     NAVSIM has the same limits. Unknown for drives of fewer than 4 steps.
     """

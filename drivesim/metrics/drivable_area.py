@@ -14,7 +14,7 @@ TOLERANCE = 0.3  # [m] that a corner may be off the road in nuPlan
 
 @once_per_log
 def drivable_area_compliance(log: DriveLog) -> Metric:
-    """1 if no corner of the body was ever 0.3 m or more off drivable and parking area, else 0 (nuPlan devkit v1.2,
+    """1 if no corner of the body was ever 0.3 m or more off drivable and parking area, else 0 (nuPlan devkit e924167,
     drivable_area_compliance). Unknown where a part of the map is unknown and nothing was seen off the known part."""
     distance = ego_area(log).corner_distance.max(1)
     return _rule(log, (distance >= TOLERANCE) | log.off_road)

@@ -29,7 +29,10 @@ Arrays = Mapping[str, NDArray]
 
 
 def save_drive_log(log: DriveLog, path: str | Path) -> None:
-    """Writes a log to a file that ends in .npz; it appears only when it is complete. ValueError for another ending."""
+    """Writes a log to a file that ends in .npz; it appears only when it is complete.
+
+    ValueError for another ending and for settings that do not fit in JSON.
+    """
     path = Path(path)
     if path.suffix != ".npz":
         raise ValueError(f"drive log: found {str(path)!r}, accepted a path that ends in .npz")
@@ -38,7 +41,10 @@ def save_drive_log(log: DriveLog, path: str | Path) -> None:
         "seed": log.seed, "settings": dict(log.settings), "collisions": [asdict(event) for event in log.collisions],
         "maps": len(log.maps), "routes": len(log.routes),
     }  # fmt: skip
-    arrays: dict[str, NDArray] = {"head": np.array(json.dumps(head))}
+    try:
+        arrays: dict[str, NDArray] = {"head": np.array(json.dumps(head))}
+    except TypeError as fault:
+        raise ValueError(f"DriveLog.settings: {fault}; accepted what fits in JSON") from fault
     arrays |= {name: getattr(log, name) for name in _STEP_ARRAYS}
     arrays |= {f"tracks_{name}": getattr(log.tracks, name) for name in _TRACK_ARRAYS}
     arrays |= {f"route{index}": route for index, route in enumerate(log.routes)}

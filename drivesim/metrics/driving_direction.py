@@ -33,10 +33,11 @@ def progress_along_lanes(log: DriveLog) -> NDArray[np.float64]:
 def driving_direction_compliance(log: DriveLog, violation: float = VIOLATION) -> Metric:
     """1 if the ego went less than 2 m against its lanes within any second, 1/2 if less than `violation` [m], else 0.
 
-    nuPlan devkit v1.2, driving_direction_compliance; NAVSIM has the same lengths. The series is the score of the
-    second that ends at each step. Unknown where a part of the map is unknown.
+    nuPlan devkit e924167, driving_direction_compliance; NAVSIM has the same lengths. The series is the score of the
+    second that ends at each step. Unknown where a part of the map is, or
+    where it has no lanes.
     """
-    if not ego_area(log).known.all():
+    if not ego_area(log).known.all() or not all(len(hd_map.lane_graph) for hd_map in log.maps):
         return UNKNOWN
     backward = -progress_along_lanes(log)
     series = np.select([backward < COMPLIANT, backward < violation], [1.0, 0.5], 0.0)

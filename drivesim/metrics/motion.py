@@ -33,7 +33,7 @@ class MotionSignals:
 
 @once_per_log
 def motion_signals(log: DriveLog) -> MotionSignals:
-    """Signals of a drive (definitions: nuPlan devkit v1.2, ego_acceleration, ego_jerk and ego_yaw_rate statistics).
+    """Signals of a drive (definitions: nuPlan devkit e924167, ego_acceleration, ego_jerk and ego_yaw_rate statistics).
 
     As upstream's window of accelerations is even, all but the four values at each end of it are half a step late.
     Raises ValueError for fewer than SHORTEST steps.

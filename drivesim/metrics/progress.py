@@ -90,8 +90,8 @@ def route_progress(log: DriveLog) -> Metric:
 def ego_progress_along_expert_route(log: DriveLog, expert: DriveLog | None) -> Metric:
     """Progress of the ego over that of an expert on the same route and in the same time, 0 to 1.
 
-    nuPlan devkit v1.2: max(ego, 2 m) / max(expert, 2 m), at most 1; 0 if the ego ended more than 2 m behind its start,
-    1 where neither has a route. Unknown without an expert.
+    nuPlan devkit e924167: max(ego, 2 m) / max(expert, 2 m), at most 1; 0 if the ego ended more than 2 m behind its
+    start, 1 where neither has a route. Unknown without an expert.
     """
     if expert is None:
         return UNKNOWN
@@ -106,7 +106,7 @@ def ego_progress_along_expert_route(log: DriveLog, expert: DriveLog | None) -> M
 
 
 def ego_is_making_progress(log: DriveLog, expert: DriveLog | None) -> Metric:
-    """1 if the ego came at least a fifth of the way that an expert came, else 0 (nuPlan devkit v1.2)."""
+    """1 if the ego came at least a fifth of the way that an expert came, else 0 (nuPlan devkit e924167)."""
     ratio = ego_progress_along_expert_route(log, expert)
     return Metric(float(ratio.value >= MAKING_PROGRESS), True) if ratio.valid else UNKNOWN
 

@@ -25,9 +25,9 @@ def speed_limit(log: DriveLog) -> NDArray[np.float64]:
 
 @once_per_log
 def speed_limit_compliance(log: DriveLog) -> Metric:
-    """max(0, 1 - mean excess / 2.23 m/s) (nuPlan devkit v1.2, speed_limit_compliance); the series is the excess [m/s].
+    """max(0, 1 - mean excess / 2.23 m/s) (nuPlan devkit e924167, speed_limit_compliance).
 
-    Nothing is exceeded where there is no limit. Unknown where no limit is known in the whole drive.
+    The series is the excess [m/s]. Nothing is exceeded where there is no limit. Unknown where no limit is known in the whole drive.
     """
     limit = speed_limit(log)
     if not np.isfinite(limit).any():

@@ -57,7 +57,7 @@ def _extent(
 
 @once_per_log
 def time_to_collision(log: DriveLog) -> NDArray[np.float64]:
-    """Time to collision [T] [s] (nuPlan devkit v1.2, time_to_collision_within_bound).
+    """Time to collision [T] [s] (nuPlan devkit e924167, time_to_collision_within_bound).
 
     The first multiple of 0.1 s at which the ego and a track would overlap if all went straight on; infinite if none
     does within 3 s or the ego stands. 0 where a collision that is the ego's fault begins. Tracks count that are ahead

@@ -152,6 +152,9 @@ def test_foreign_and_corrupt_files_are_named(tmp_path: Path) -> None:
             load_drive_log(path)
     with pytest.raises(ValueError, match=r"drive log: found .*drive.json', accepted a path that ends in .npz"):
         save_drive_log(drive([0.0, 1.0]), tmp_path / "drive.json")
+    with pytest.raises(ValueError, match="DriveLog.settings: .*accepted what fits in JSON"):
+        save_drive_log(drive([0.0, 1.0], settings={"source": StraightRoad()}), tmp_path / "other.npz")
+    assert not (tmp_path / "other.npz").exists()
 
 
 @pytest.mark.parametrize(

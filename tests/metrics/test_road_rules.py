@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -11,7 +13,7 @@ from drivesim.metrics.driving_direction import driving_direction_compliance, pro
 from drivesim.metrics.lane_keeping import lane_keeping
 from drivesim.metrics.lanes import ego_area
 from drivesim.metrics.speed_limit import speed_limit, speed_limit_compliance
-from drivesim.scene import VehicleShape
+from drivesim.scene import LaneGraph, VehicleShape
 from tests.metrics.drives import DT, drive, straight_route
 from tests.roads import RoadLane, crossing, road_map, straight
 
@@ -77,6 +79,16 @@ def test_the_wrong_lane_is_the_wrong_direction() -> None:
     wrong = driving_direction_compliance(drive(x, 3.5, hd_map=road_map(lanes)))
     assert wrong.value == 0.0 and wrong.series[0] == 1.0 and wrong.series[-1] == 0.0
     assert driving_direction_compliance(drive(x[::-1], 3.5, np.pi, hd_map=road_map(lanes))).value == 1.0
+
+
+def test_a_map_without_lanes_tells_of_the_road_only() -> None:
+    graph = straight().lane_graph
+    empty = {name: getattr(graph, name)[:0] for name in graph.__dataclass_fields__}
+    zero = np.zeros(1, np.int64)
+    hd_map = replace(straight(), lane_graph=LaneGraph(**(empty | {"offsets": zero, "successor_offsets": zero})))
+    log = drive(np.arange(30.0), hd_map=hd_map)
+    assert drivable_area_compliance(log).value == 1.0 and not driving_direction_compliance(log).valid
+    assert not speed_limit_compliance(log).valid and not ego_area(log).multiple_lanes.any()
 
 
 def test_outside_of_all_lanes_nothing_is_counted() -> None:
