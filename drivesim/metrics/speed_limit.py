@@ -27,7 +27,8 @@ def speed_limit(log: DriveLog) -> NDArray[np.float64]:
 def speed_limit_compliance(log: DriveLog) -> Metric:
     """max(0, 1 - mean excess / 2.23 m/s) (nuPlan devkit e924167, speed_limit_compliance).
 
-    The series is the excess [m/s]. Nothing is exceeded where there is no limit. Unknown where no limit is known in the whole drive.
+    The series is the excess [m/s]. Nothing is exceeded where there is no limit. Unknown where no limit is known in the
+    whole drive.
     """
     limit = speed_limit(log)
     if not np.isfinite(limit).any():
