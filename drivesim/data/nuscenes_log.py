@@ -37,7 +37,7 @@ class CameraLog:
 
 
 @dataclass(frozen=True)
-class DriveLog:
+class RecordedDrive:
     """One scene of a data set. Times count from its first key frame [s]."""
 
     name: str
@@ -140,7 +140,7 @@ def camera_rig(nusc: NuScenes, records: list[dict]) -> CameraRig:
                      sizes.pop())  # fmt: skip
 
 
-def read_drive(nusc: NuScenes, scene: Mapping) -> DriveLog:
+def read_drive(nusc: NuScenes, scene: Mapping) -> RecordedDrive:
     """All of one scene record; ValueError if a key frame lacks a camera."""
     samples = _chain(lambda token: nusc.get("sample", token), scene["first_sample_token"])
     data = samples[0]["data"]
@@ -149,7 +149,7 @@ def read_drive(nusc: NuScenes, scene: Mapping) -> DriveLog:
         raise ValueError(f"scene {scene['name']}: found cameras {sorted(data)}, accepted all of {list(CAMERAS)}")
     start = int(samples[0]["timestamp"])
     chains = {channel: _chain(lambda token: nusc.get("sample_data", token), token) for channel, token in data.items()}
-    return DriveLog(
+    return RecordedDrive(
         name=scene["name"],
         description=scene["description"],
         tags=tags_of(scene["description"]),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.data.interpolation import ego_at, tracks_at
-from drivesim.data.nuscenes_log import DriveLog, camera_rig, read_drive
+from drivesim.data.nuscenes_log import RecordedDrive, camera_rig, read_drive
 from drivesim.data.nuscenes_map import MapSheet, open_sheet
 from drivesim.data.nuscenes_tables import open_tables
 from drivesim.scene import CAMERAS, HdMap, Scene, VehicleShape
@@ -34,7 +34,7 @@ class NuScenesReader:
         self.map_radius = map_radius
         self.nusc = open_tables(self.dataroot, version)
         self._scenes = {record["name"]: record for record in self.nusc.scene}
-        self._drives: dict[str, DriveLog] = {}
+        self._drives: dict[str, RecordedDrive] = {}
         self._sheets: dict[str, MapSheet | None] = {}
 
     @property
@@ -42,7 +42,7 @@ class NuScenesReader:
         """Names of all scenes in the order of the table."""
         return tuple(self._scenes)
 
-    def drive(self, name: str) -> DriveLog:
+    def drive(self, name: str) -> RecordedDrive:
         """The whole recorded drive of one scene; ValueError for an unknown name."""
         if name not in self._scenes:
             raise ValueError(f"scene: found {name!r}, accepted one of {list(self._scenes)}")
@@ -125,7 +125,7 @@ def _known_channel(channel: str) -> str:
     return channel
 
 
-def _exposures(drive: DriveLog, time: float) -> NDArray[np.float64]:
+def _exposures(drive: RecordedDrive, time: float) -> NDArray[np.float64]:
     """Ego poses [V, 4, 4] when each camera fired; the pose at `time` for a camera that took no picture near it."""
     poses = np.repeat(drive.poses.at(time)[None], len(CAMERAS), axis=0)
     for view, channel in enumerate(CAMERAS):
