@@ -67,6 +67,7 @@ def _off_road(scene: Scene, footprint: NDArray[np.float64]) -> tuple[int, bool]:
     """Corners of the body that are off the road, and whether its centre is; nothing is off where no map is known."""
     if scene.map is None:
         return 0, False
-    points = np.concatenate([footprint, 0.5 * (footprint[:1] + footprint[2:3])])
-    on_road = map_raster(scene.map).on_road(points).tolist()
-    return 4 - sum(on_road[:4]), not on_road[4]
+    raster, corners = map_raster(scene.map), footprint.tolist()
+    (x0, y0), (x1, y1) = corners[0], corners[2]
+    centre_off = not raster.is_road(0.5 * (x0 + x1), 0.5 * (y0 + y1))
+    return sum(not raster.is_road(x, y) for x, y in corners), centre_off

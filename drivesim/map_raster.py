@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +44,13 @@ class MapRaster:
         height, width = self.bits.shape
         inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
         return self.bits.reshape(-1).take(np.where(inside, row * width + column, 0)) * inside
+
+    def is_road(self, x: float, y: float) -> bool:
+        """Whether one global place [m] lies on drivable or parking area: `on_road` in plain numbers."""
+        x0, y0 = self.origin.tolist()
+        column, row = math.floor((x - x0) * (1.0 / self.resolution)), math.floor((y - y0) * (1.0 / self.resolution))
+        height, width = self.bits.shape
+        return 0 <= column < width and 0 <= row < height and self.bits.item(row, column) & _ROAD_BITS != 0
 
     def on_road(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether global points [..., 2] lie on drivable or parking area."""

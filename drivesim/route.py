@@ -125,7 +125,11 @@ def follow(route: Route, tables: LaneTables, ego: EgoState) -> Route:
     if route.length - SPACING * at < AHEAD:
         route = _continue(replace(route, at=at), tables)
         return route
-    return route if at == route.at else replace(route, at=at)
+    if at == route.at:
+        return route
+    return Route(
+        route.points, route.lane_ids, route.lane_s, route.width, route.seed, route.hops, route.begin, at
+    )
 
 
 def _points_away(route: Route, at: int, ego: EgoState) -> bool:
@@ -158,7 +162,7 @@ def _runs(ids: NDArray[np.int64]) -> NDArray[np.int64]:
 def ego_intent(route: Route, tables: LaneTables, front: float) -> EgoIntent | None:
     """Lanes of the route around and ahead of the ego; `front` [m] is the way from the rear axle to the bumper."""
     ids = route.lane_ids
-    first = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+    first = np.concatenate(([0], (ids[1:] != ids[:-1]).nonzero()[0] + 1))
     lanes = tables.index(ids[first])
     start = SPACING * (first - route.at) - route.lane_s[first] - front
     known = lanes >= 0

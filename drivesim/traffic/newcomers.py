@@ -91,18 +91,15 @@ def place_vehicle(
         hold=np.inf * one,
         waiting=0.0 * one,
     )
-    return replace(
-        state,
-        bodies=append(state.bodies, body),
-        paths=append(state.paths, path),
-        motion=append(state.motion, motion),
-        next_id=state.next_id + 1,
-    )
+    bodies, paths, motions = append(state.bodies, body), append(state.paths, path), append(state.motion, motion)
+    return TrafficState(bodies, paths, motions, state.walkers, state.seed, state.step_index, state.next_id + 1)
+
+
+_SHARES = np.cumsum([share for _, share, _, _ in _CLASSES])
 
 
 def _draw_vehicle(identity: int, rng: np.random.Generator) -> Bodies:
-    shares = np.cumsum([share for _, share, _, _ in _CLASSES])
-    name, _, eagerness, top = _CLASSES[int(np.searchsorted(shares, rng.random() * shares[-1]))]
+    name, _, eagerness, top = _CLASSES[int(_SHARES.searchsorted(rng.random() * _SHARES[-1]))]
     return make_body(identity, name, eagerness * rng.uniform(0.86, 1.1), top * rng.uniform(0.85, 1.1), rng)
 
 
