@@ -77,7 +77,7 @@ def _draw(hd_map: HdMap) -> MapRaster:
     for index, name in enumerate(MAP_CLASSES):
         if not hd_map.layers[name]:
             continue
-        layer[:] = 0
+        layer.fill(0)
         bit = (1 << index,)
         if name in LINE_CLASSES:
             lines, _ = _rings(shapely.get_parts(list(hd_map.layers[name])), origin)
@@ -85,7 +85,7 @@ def _draw(hd_map: HdMap) -> MapRaster:
         else:
             for rings in _polygons(hd_map.layers[name], origin):
                 cv2.fillPoly(layer, rings, bit, cv2.LINE_8, _SHIFT)
-        bits |= layer
+        cv2.bitwise_or(bits, layer, dst=bits)
     return MapRaster(bits, origin, RESOLUTION)
 
 
@@ -103,4 +103,5 @@ def _rings(curves: NDArray, origin: NDArray[np.float64]) -> tuple[list[NDArray[n
     xy, owner = shapely.get_coordinates(curves, return_index=True)
     scaled = np.rint((xy - origin) * ((1 << _SHIFT) / RESOLUTION) - (1 << (_SHIFT - 1))).astype(np.int32)
     kept, first = np.unique(owner, return_index=True)
-    return np.split(scaled, first[1:]) if len(kept) else [], kept
+    bounds = [*first.tolist(), len(scaled)]
+    return [scaled[begin:end] for begin, end in zip(bounds, bounds[1:])], kept

@@ -127,9 +127,7 @@ def follow(route: Route, tables: LaneTables, ego: EgoState) -> Route:
         return route
     if at == route.at:
         return route
-    return Route(
-        route.points, route.lane_ids, route.lane_s, route.width, route.seed, route.hops, route.begin, at
-    )
+    return Route(route.points, route.lane_ids, route.lane_s, route.width, route.seed, route.hops, route.begin, at)
 
 
 def _points_away(route: Route, at: int, ego: EgoState) -> bool:

@@ -9,7 +9,17 @@ import numpy as np
 from drivesim.scene import EgoState, VehicleShape
 from drivesim.traffic.idm import DriverModel, acceleration, stopping_acceleration, wanted_gap
 from drivesim.traffic.perception import Objects, Sight
-from drivesim.traffic.state import CROSSING, PATH_POINTS, Bodies, Complex, Float, Motion, Paths, TrafficState, row_starts
+from drivesim.traffic.state import (
+    CROSSING,
+    PATH_POINTS,
+    Bodies,
+    Complex,
+    Float,
+    Motion,
+    Paths,
+    TrafficState,
+    row_starts,
+)
 
 AXLE_SHARE = 0.3  # of the length from the middle to each axle
 STANDING = 0.3  # [m/s] below which a vehicle counts as waiting

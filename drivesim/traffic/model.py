@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drivesim.scene import EgoState, Tracks, VehicleShape
 from drivesim.traffic.driving import (

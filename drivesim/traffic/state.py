@@ -131,15 +131,11 @@ class TrafficState:
 
     def with_motion(self, motion: Motion) -> TrafficState:
         """The same vehicles, moving otherwise."""
-        return TrafficState(
-            self.bodies, self.paths, motion, self.walkers, self.seed, self.step_index, self.next_id
-        )
+        return TrafficState(self.bodies, self.paths, motion, self.walkers, self.seed, self.step_index, self.next_id)
 
     def with_walkers(self, walkers: Walkers) -> TrafficState:
         """The same vehicles with other people."""
-        return TrafficState(
-            self.bodies, self.paths, self.motion, walkers, self.seed, self.step_index, self.next_id
-        )
+        return TrafficState(self.bodies, self.paths, self.motion, walkers, self.seed, self.step_index, self.next_id)
 
 
 def no_bodies() -> Bodies:

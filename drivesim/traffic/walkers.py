@@ -28,9 +28,7 @@ def move(walkers: Walkers, dt: float) -> Walkers:
     """People after `dt` [s] of walking as they do."""
     w, way = walkers, walkers.velocity * dt
     way += w.position
-    return Walkers(
-        w.bodies, way, w.velocity, w.direction, w.source, w.target, w.pace, w.side, w.phase, w.waiting
-    )
+    return Walkers(w.bodies, way, w.velocity, w.direction, w.source, w.target, w.pace, w.side, w.phase, w.waiting)
 
 
 def steer(walkers: Walkers, objects: Objects, vehicles: int, dt: float) -> Walkers:
