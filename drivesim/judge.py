@@ -67,7 +67,7 @@ def _off_road(scene: Scene, footprint: NDArray[np.float64]) -> tuple[int, bool]:
     """Corners of the body that are off the road, and whether its centre is; nothing is off where no map is known."""
     if scene.map is None:
         return 0, False
-    raster, corners = map_raster(scene.map), footprint.tolist()
-    (x0, y0), (x1, y1) = corners[0], corners[2]
-    centre_off = not raster.is_road(0.5 * (x0 + x1), 0.5 * (y0 + y1))
-    return sum(not raster.is_road(x, y) for x, y in corners), centre_off
+    corners = footprint.tolist()
+    (x0, y0), _, (x1, y1), _ = corners
+    *corners_on, centre_on = map_raster(scene.map).are_on_road([*corners, (0.5 * (x0 + x1), 0.5 * (y0 + y1))])
+    return corners_on.count(False), not centre_on

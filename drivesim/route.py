@@ -114,10 +114,11 @@ def follow(route: Route, tables: LaneTables, ego: EgoState) -> Route:
 
     An ego that has left it for another lane gets a new one from there.
     """
-    x, y = float(ego.pose[0, 3]), float(ego.pose[1, 3])
+    (c, _, _, x), (s, _, _, y) = ego.pose[:2].tolist()
     at = _nearest(route, x, y)
-    px, py, _ = route.points[at].tolist()
-    if (x - px) ** 2 + (y - py) ** 2 > _LOST**2 or _points_away(route, at, ego):
+    px, py, heading = route.points[at].tolist()
+    points_away = math.cos(heading) * c + math.sin(heading) * s < 0.3
+    if (x - px) ** 2 + (y - py) ** 2 > _LOST**2 or points_away:
         found = tables.nearest(complex(x, y), ego.yaw, 2.2)
         if found is not None:
             here = route.begin + SPACING * at
@@ -128,11 +129,6 @@ def follow(route: Route, tables: LaneTables, ego: EgoState) -> Route:
     if at == route.at:
         return route
     return Route(route.points, route.lane_ids, route.lane_s, route.width, route.seed, route.hops, route.begin, at)
-
-
-def _points_away(route: Route, at: int, ego: EgoState) -> bool:
-    heading = float(route.points[at, 2])
-    return math.cos(heading) * float(ego.pose[0, 0]) + math.sin(heading) * float(ego.pose[1, 0]) < 0.3
 
 
 def _continue(route: Route, tables: LaneTables) -> Route:
