@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from drivesim.scene import HdMap, Statics, Tags, Tracks
 from drivesim.town.blocks import block_edges, block_nodes, make_block
-from drivesim.town.elements import Element, hd_map, parked_tracks, statics
+from drivesim.town.elements import Element, LaterStatics, hd_map, parked_tracks, statics
 from drivesim.town.hashing import mix, unit
 from drivesim.town.junctions import make_junction
 from drivesim.town.network import SPACING, Edge, Network, Node, incident_edges
@@ -120,7 +120,8 @@ class Town:
         width = (_SIDE - 1) * SPACING - 2 * _RIM
         bounds = (x0, y0, x0 + width, y0 + width)
         look = mix(self.seed, 51) & 0x7FFFFFFF
-        return TownWindow(hd_map(elements, bounds), statics(elements, look), parked_tracks(elements), cell)
+        surroundings = LaterStatics(lambda: statics(elements, look))
+        return TownWindow(hd_map(elements, bounds), surroundings, parked_tracks(elements), cell)
 
     def _parts(self, cell: Node) -> list[_Part]:
         """Keys and makers of the elements of a window."""
