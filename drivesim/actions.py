@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -66,8 +67,9 @@ class Physical:
 
     def act(self, action: ArrayLike, ego: EgoState) -> list[Control]:
         """As it is."""
-        rows = np.broadcast_to(_finite(action, ((2,), (self.chunk, 2))), (self.chunk, 2))
-        return [(acceleration, steering) for acceleration, steering in rows.tolist()]
+        values = _finite(action, ((2,), (self.chunk, 2))).reshape(-1, 2).tolist()
+        rows = [(acceleration, steering) for acceleration, steering in values]
+        return rows if len(rows) == self.chunk else rows * self.chunk
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _finite(action: ArrayLike, shapes: tuple[tuple[int, ...], ...]) -> NDArray[n
         raise ValueError(f"action: found {action!r}, accepted numbers of shape {_either(shapes)}") from error
     if values.shape not in shapes:
         raise ValueError(f"action: found shape {values.shape}, accepted {_either(shapes)}")
-    if not np.isfinite(values).all():
+    if not all(map(math.isfinite, values.reshape(-1).tolist())):
         raise ValueError(f"action: found {values.tolist()}, accepted finite numbers")
     return values
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import platform
 import resource
@@ -44,7 +45,8 @@ class StageTime:
 
 @dataclass(frozen=True)
 class Drift:
-    """Change of the median step time and of the memory in use from an early to a late step [%]."""
+    """Change from an early to a late step [%]: of the median time of the steps around them, and of the memory in use
+    after a garbage collection."""
 
     early: int
     late: int
@@ -59,6 +61,8 @@ class BenchResult:
     generator: str
     steps: int
     steps_per_second: float
+    world_steps_per_second: float  # if there were nothing but the world stage: ego, others, map, rewards
+    slowest_step: float  # [ms]
     stages: dict[str, StageTime]
     tracks: float  # mean number of road users and objects
     resets: int
@@ -88,7 +92,9 @@ def measure(generator: str | None, config: BenchConfig) -> BenchResult:
             samples.walls.append(wall)
             samples.timings.append(info["timings"])
             samples.tracks.append(info["metrics"]["tracks"])
-            samples.memory.append(process.memory_info().rss if config.drift else 0)
+            if config.drift and index + 1 in config.drift:
+                gc.collect()
+                samples.memory[index + 1] = process.memory_info().rss
         if terminated or truncated:
             observation, _ = env.reset(options=dict(config.options))
             samples.resets += 1
@@ -98,12 +104,12 @@ def measure(generator: str | None, config: BenchConfig) -> BenchResult:
 
 @dataclass
 class _Samples:
-    """One entry per step."""
+    """One entry per step; memory only where it is compared."""
 
     walls: list[float] = field(default_factory=list)  # [s]
     timings: list[Timings] = field(default_factory=list)
     tracks: list[float] = field(default_factory=list)
-    memory: list[int] = field(default_factory=list)  # [byte]
+    memory: dict[int, int] = field(default_factory=dict)  # [byte] after so many steps
     resets: int = 0
 
 
@@ -112,6 +118,8 @@ def _result(generator: str, samples: _Samples, config: BenchConfig) -> BenchResu
         generator=generator,
         steps=len(samples.walls),
         steps_per_second=len(samples.walls) / sum(samples.walls),
+        world_steps_per_second=len(samples.timings) / sum(timing.world for timing in samples.timings),
+        slowest_step=1e3 * max(samples.walls),
         stages=_stages(samples.timings),
         tracks=float(np.mean(samples.tracks)),
         resets=samples.resets,
@@ -143,12 +151,12 @@ def _peak_memory() -> float:
     return peak / (2**20 if platform.system() == "Darwin" else 2**10)
 
 
-def _drift(walls: list[float], memory: list[int], steps: tuple[int, int] | None) -> Drift | None:
+def _drift(walls: list[float], memory: Mapping[int, int], steps: tuple[int, int] | None) -> Drift | None:
     if steps is None:
         return None
     (early, late), half = steps, DRIFT_WINDOW
     times = [float(np.median(walls[max(step - half, 0) : step + half])) for step in steps]
-    return Drift(early, late, 100.0 * (times[1] / times[0] - 1.0), 100.0 * (memory[late - 1] / memory[early - 1] - 1.0))
+    return Drift(early, late, 100.0 * (times[1] / times[0] - 1.0), 100.0 * (memory[late] / memory[early] - 1.0))
 
 
 def table(results: Iterable[BenchResult]) -> str:
@@ -157,6 +165,8 @@ def table(results: Iterable[BenchResult]) -> str:
     rows: list[list[str]] = [["", *(result.generator for result in results)]]
     rows += [[stage, *(_cell(result.stages.get(stage)) for result in results)] for stage in STAGES]
     rows.append(["steps/s", *(f"{result.steps_per_second:.1f}" for result in results)])
+    rows.append(["world steps/s", *(f"{result.world_steps_per_second:.1f}" for result in results)])
+    rows.append(["slowest step [ms]", *(f"{result.slowest_step:.1f}" for result in results)])
     rows.append(["peak memory [MiB]", *(f"{result.peak_memory:.0f}" for result in results)])
     rows.append(["tracks", *(f"{result.tracks:.0f}" for result in results)])
     if any(result.drift for result in results):

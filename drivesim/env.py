@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -44,7 +44,7 @@ class EnvState:
     """The whole world at one instant: saved by `get_state`, restored by `set_state`. Treat it as opaque."""
 
     world: World
-    anchor: Scene  # first scene of the drive
+    anchor: Scene  # first scene of the drive, without what is around: a drive may last, a map is large
     route: RoutePosition
     generator: Any
     frames: NDArray[np.uint8] | None  # [V, H, W, 3], never changed in place
@@ -159,7 +159,8 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         clock.lap("world")
         frames, generator = self._first_frames(world, world_seed, clock)
         position = locate(world.route.points, world.scene.ego)
-        self._state = EnvState(world, world.scene, position, generator, frames, self.np_random)
+        anchor = replace(world.scene, map=None, statics=None)
+        self._state = EnvState(world, anchor, position, generator, frames, self.np_random)
         self._state.speeds.append(world.scene.ego.speed)
         self._state.rewards.append(0.0)
         observation = self._observe()

@@ -50,7 +50,7 @@ def find_collisions(
     x, y = (0.5 * (footprint[0] + footprint[2])).tolist()
     dx, dy = tracks.position[:, 0] - x, tracks.position[:, 1] - y
     reach = 0.5 * (tracks.size[:, 0] + tracks.size[:, 1] + (shape.length + shape.width))
-    near = np.flatnonzero(dx * dx + dy * dy < reach * reach).tolist()
+    near = (dx * dx + dy * dy < reach * reach).nonzero()[0].tolist()
     rows = [row for row in near if _touches(ego, shape, float(dx[row]), float(dy[row]), tracks, row)]
     if not rows:
         return ()

@@ -36,6 +36,8 @@ _WIDEN = np.uint64(0x0303030303030303)
 _WORDS = (np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=-1, bitorder="little") * np.uint8(FULL)).view(
     "u8"
 )[:, 0]
+# Sums of the words of two cells, by both bytes as one number; which of them comes first does not matter.
+_WORDS_OF_TWO = (_WORDS[:, None] + _WORDS).reshape(-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +77,17 @@ def coverage_pyramid(hd_map: HdMap) -> CoveragePyramid:
     return pyramid
 
 
+def has_pyramid(hd_map: HdMap) -> bool:
+    """Whether the pyramid of a map has been computed."""
+    return hd_map in _PYRAMIDS
+
+
 def _build_pyramid(hd_map: HdMap) -> CoveragePyramid:
     raster = map_raster(hd_map)
-    means = [_mean([_WORDS.take(quarter) for quarter in _quarters(raster.bits)])]
+    means = [_mean(_pair_sums(raster.bits))]
     for _ in range(2, LEVELS):
-        means.append(_mean(_quarters(means[-1])))
+        first, *others = _quarters(means[-1])
+        means.append(_mean([first + others[0], *others[1:]]))
     return CoveragePyramid(raster.bits, tuple(means), np.asarray(raster.origin, np.float64))
 
 
@@ -90,11 +98,19 @@ def _quarters(cells: NDArray) -> list[NDArray]:
     return [even[row::2, column::2] for row in (0, 1) for column in (0, 1)]
 
 
-def _mean(quarters: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """Mean of four words byte by byte, rounded; four bytes of up to FULL do not run over."""
-    total = quarters[0] + quarters[1]
-    total += quarters[2]
-    total += quarters[3]
+def _pair_sums(bits: NDArray[np.uint8]) -> list[NDArray[np.uint64]]:
+    """Sums of the words of cells beside each other [rows / 2, columns / 2], of even rows and of odd ones."""
+    rows, columns = bits.shape
+    even = np.pad(bits, ((0, rows % 2), (0, columns % 2))) if rows % 2 or columns % 2 else bits
+    return [_WORDS_OF_TWO.take(np.ascontiguousarray(even[row::2]).view(np.uint16)) for row in (0, 1)]
+
+
+def _mean(parts: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Mean of four words byte by byte, rounded, from parts that add up to them; the first part is overwritten. Four
+    bytes of up to FULL do not run over."""
+    total, *others = parts
+    for part in others:
+        total += part
     total += np.uint64(0x0202020202020202)
     total >>= np.uint64(2)
     total &= np.uint64(0x3F3F3F3F3F3F3F3F)

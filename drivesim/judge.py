@@ -67,6 +67,7 @@ def _off_road(scene: Scene, footprint: NDArray[np.float64]) -> tuple[int, bool]:
     """Corners of the body that are off the road, and whether its centre is; nothing is off where no map is known."""
     if scene.map is None:
         return 0, False
-    points = np.concatenate([footprint, 0.5 * (footprint[:1] + footprint[2:3])])
-    on_road = map_raster(scene.map).on_road(points).tolist()
-    return 4 - sum(on_road[:4]), not on_road[4]
+    corners = footprint.tolist()
+    (x0, y0), _, (x1, y1), _ = corners
+    *corners_on, centre_on = map_raster(scene.map).are_on_road([*corners, (0.5 * (x0 + x1), 0.5 * (y0 + y1))])
+    return corners_on.count(False), not centre_on

@@ -114,10 +114,11 @@ def follow(route: Route, tables: LaneTables, ego: EgoState) -> Route:
 
     An ego that has left it for another lane gets a new one from there.
     """
-    x, y = float(ego.pose[0, 3]), float(ego.pose[1, 3])
+    (c, _, _, x), (s, _, _, y) = ego.pose[:2].tolist()
     at = _nearest(route, x, y)
-    px, py, _ = route.points[at].tolist()
-    if (x - px) ** 2 + (y - py) ** 2 > _LOST**2 or _points_away(route, at, ego):
+    px, py, heading = route.points[at].tolist()
+    points_away = math.cos(heading) * c + math.sin(heading) * s < 0.3
+    if (x - px) ** 2 + (y - py) ** 2 > _LOST**2 or points_away:
         found = tables.nearest(complex(x, y), ego.yaw, 2.2)
         if found is not None:
             here = route.begin + SPACING * at
@@ -125,12 +126,9 @@ def follow(route: Route, tables: LaneTables, ego: EgoState) -> Route:
     if route.length - SPACING * at < AHEAD:
         route = _continue(replace(route, at=at), tables)
         return route
-    return route if at == route.at else replace(route, at=at)
-
-
-def _points_away(route: Route, at: int, ego: EgoState) -> bool:
-    heading = float(route.points[at, 2])
-    return math.cos(heading) * float(ego.pose[0, 0]) + math.sin(heading) * float(ego.pose[1, 0]) < 0.3
+    if at == route.at:
+        return route
+    return Route(route.points, route.lane_ids, route.lane_s, route.width, route.seed, route.hops, route.begin, at)
 
 
 def _continue(route: Route, tables: LaneTables) -> Route:
@@ -158,7 +156,7 @@ def _runs(ids: NDArray[np.int64]) -> NDArray[np.int64]:
 def ego_intent(route: Route, tables: LaneTables, front: float) -> EgoIntent | None:
     """Lanes of the route around and ahead of the ego; `front` [m] is the way from the rear axle to the bumper."""
     ids = route.lane_ids
-    first = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+    first = np.concatenate(([0], (ids[1:] != ids[:-1]).nonzero()[0] + 1))
     lanes = tables.index(ids[first])
     start = SPACING * (first - route.at) - route.lane_s[first] - front
     known = lanes >= 0

@@ -50,7 +50,11 @@ def points_ahead(
     row, last = position.row, len(route) - 1
     near, after = route[min(row, last - 1)].tolist(), route[min(row, last - 1) + 1].tolist()
     stride = max(1, round(spacing / max(math.hypot(after[0] - near[0], after[1] - near[1]), 1e-6)))
-    chosen = route.take(np.minimum(np.arange(row + stride, row + stride * count + 1, stride), last), axis=0)
+    end = row + stride * count
+    if end <= last:
+        chosen = route[row + stride : end + 1 : stride]
+    else:
+        chosen = route.take(np.minimum(np.arange(row + stride, end + 1, stride), last), axis=0)
     x, y = ego.pose[:2, 3].tolist()
     c, s = ego.pose[:2, 0].tolist()
     dx = chosen[:, 0] + position.along * np.cos(chosen[:, 2]) - x

@@ -6,6 +6,7 @@ attribute over all tracks, never one object per car. A changed value is a new ob
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -66,8 +67,10 @@ class EgoState:
     yaw_rate: float = 0.0  # [rad/s]
 
     def __post_init__(self) -> None:
-        _require(self.pose.shape == (4, 4), f"EgoState.pose: found shape {self.pose.shape}, accepted (4, 4)")
-        _require(bool(np.isfinite(self.pose).all()), "EgoState.pose: found NaN or infinity")
+        if self.pose.shape != (4, 4):
+            raise ValueError(f"EgoState.pose: found shape {self.pose.shape}, accepted (4, 4)")
+        if not all(map(math.isfinite, self.pose.reshape(-1).tolist())):
+            raise ValueError("EgoState.pose: found NaN or infinity, accepted finite numbers")
 
     @classmethod
     def at(cls, x: float, y: float, yaw: float, speed: float = 0.0) -> EgoState:
@@ -104,8 +107,15 @@ class Tracks:
             object.__setattr__(self, "color", np.full((n, 3), np.nan, np.float32))
         if self.interpolated is None:
             object.__setattr__(self, "interpolated", np.zeros(n, bool))
-        accepted = {"class_ids": (n,), "position": (n, 3), "size": (n, 3), "yaw": (n,), "velocity": (n, 2),
-                    "color": (n, 3), "interpolated": (n,)}  # fmt: skip
+        one, two, three = (n,), (n, 2), (n, 3)
+        if (
+            self.class_ids.shape == self.yaw.shape == self.interpolated.shape == one
+            and self.position.shape == self.size.shape == self.color.shape == three
+            and self.velocity.shape == two
+        ):
+            return
+        accepted = {"class_ids": one, "position": three, "size": three, "yaw": one, "velocity": two,
+                    "color": three, "interpolated": one}  # fmt: skip
         for name, shape in accepted.items():
             found = getattr(self, name).shape
             _require(found == shape, f"Tracks.{name}: found shape {found}, accepted {shape} (one row per id)")

@@ -32,7 +32,7 @@ class Stopwatch:
     """Collects laps; on a GPU every lap waits for the work that was queued in it."""
 
     def __init__(self) -> None:
-        self._synchronise = torch.cuda.is_available() and torch.cuda.is_initialized()
+        self._synchronise = torch.cuda.is_initialized()
         self._start = self._last = perf_counter()
         self._laps: dict[str, float] = {}
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.ground_view import coverage_pyramid, has_pyramid
+from drivesim.map_raster import map_raster
 from drivesim.route import Route, ego_intent, follow, start_route
-from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, Scene, Tags, Tracks, VehicleShape
+from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, HdMap, Scene, Tags, Tracks, VehicleShape
 from drivesim.town.hashing import mix
 from drivesim.town.rig import nuscenes_rig
 from drivesim.town.town import Town, TownWindow
 from drivesim.traffic import Demand, LaneTables, ReactiveTraffic, TrafficState, empty_state, lane_tables, tracks_of
 from drivesim.traffic.paths import open_lane
+from drivesim.traffic.walking import walking_graph
 
 EVALUATION_TOWNS = 900_000  # town seeds from here on are for evaluation only
 TRAFFIC = ("idm", "none")
@@ -24,6 +28,7 @@ RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time
 _VIEW = 100.0  # [m] around the ego within which standing objects are in the scene
 _VIEW_SLACK = 12.0  # [m] that the ego drives before they are looked up again
 _REACH = 150.0  # [m] of map that must lie around the ego
+_FORESIGHT = 26  # route points within which the next window is prepared
 _WARM_UP = 5.0  # [s]
 _CLEAR_AROUND = 16.0  # [m] around the ego without other vehicles at the start
 _START_SPEED = 0.6  # of the speed limit
@@ -90,19 +95,48 @@ class TownWorld:
     standing_at: tuple[float, float]  # [m]
     town: int  # seed
     seed: int
+    streets: Town  # that windows are cut from; it stays for as long as one of its worlds
     step_index: int = 0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TownWorld:
         return self
 
 
-@lru_cache(maxsize=4)
+_TOWNS: WeakValueDictionary[int, Town] = WeakValueDictionary()
+
+
+@lru_cache(maxsize=1)  # so that the next drive through the same town finds it
 def _town(seed: int) -> Town:
-    return Town(seed)
+    town = _TOWNS.get(seed)
+    if town is None:
+        town = _TOWNS[seed] = Town(seed)
+    return town
 
 
 def _tables(window: TownWindow) -> LaneTables:
     return lane_tables(window.map, window.parked)
+
+
+def _look_forward(town: Town, window: TownWindow, route: Route) -> None:
+    """Makes one more piece of the window that the route leads to next, so that no step has to make all of it."""
+    places = route.points[route.at : route.at + _FORESIGHT, :2]
+    if _is_in(window, *places[-1].tolist()):
+        return
+    x0, y0, x1, y1 = window.map.bounds
+    beyond = np.abs(places - (0.5 * (x0 + x1), 0.5 * (y0 + y1))).max(axis=1) > 0.5 * (x1 - x0) - _REACH
+    town.prepare(places[beyond.argmax()], partial(_derived, present=window.map))
+
+
+def _derived(window: TownWindow, present: HdMap) -> Iterator[None]:
+    """What steps need of a window, a part at a time; of the parts for the eyes, those that the present map has."""
+    map_raster(window.map)
+    yield
+    walking_graph(window.map)
+    yield
+    _tables(window)
+    yield
+    if has_pyramid(present):
+        coverage_pyramid(window.map)
 
 
 class TownSource:
@@ -156,7 +190,7 @@ class TownSource:
             vehicle=self.vehicle,
             description=f"town {town_seed}",
         )
-        return TownWorld(scene, route, traffic, window, standing, (x, y), town_seed, seed)
+        return TownWorld(scene, route, traffic, window, standing, (x, y), town_seed, seed, town)
 
     def _first_traffic(self, seed: int, tables: LaneTables, ego: EgoState) -> TrafficState:
         """Traffic that has been moving for a while, with free space around the ego."""
@@ -172,9 +206,10 @@ class TownSource:
         window, traffic, before = world.window, world.traffic, world.scene
         x, y = ego.pose[:2, 3].tolist()
         if not _is_in(window, x, y):
-            window = _town(world.town).window(ego.xy)
+            window = world.streets.window(ego.xy)
         tables = _tables(window)
         route = follow(world.route, tables, ego)
+        _look_forward(world.streets, window, route)
         if self.reactive:
             front = self.vehicle.length - self.vehicle.rear_overhang
             intent = ego_intent(route, tables, front) if self.model.decides_at(traffic.step_index) else None
@@ -187,8 +222,9 @@ class TownSource:
             self.vehicle, None, before.description,
         )  # fmt: skip
         return TownWorld(
-            scene, route, traffic, window, standing, (x0, y0), world.town, world.seed, world.step_index + 1
-        )
+            scene, route, traffic, window, standing, (x0, y0), world.town, world.seed, world.streets,
+            world.step_index + 1,
+        )  # fmt: skip
 
     def history_frames(self, world: TownWorld) -> None:
         """None: a town has no recordings."""

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from drivesim.bench import BenchConfig, BenchResult, Drift, StageTime, _drift, _stages, measure, table
+from drivesim.bench import (
+    DRIFT_WINDOW,
+    BenchConfig,
+    BenchResult,
+    Drift,
+    StageTime,
+    _drift,
+    _result,
+    _Samples,
+    _stages,
+    measure,
+    table,
+)
 from drivesim.timings import Timings
 
 
@@ -18,17 +29,26 @@ def test_stages_are_median_and_p95_in_milliseconds() -> None:
 
 def test_drift_compares_an_early_and_a_late_step() -> None:
     walls = [1.0] * 1000 + [1.1] * 1100
-    memory = list(np.linspace(100, 310, 2100).astype(int))
-    drift = _drift(walls, memory, (200, 2000))
+    drift = _drift(walls, {200: 400, 2000: 410}, (200, 2000))
     assert drift is not None and drift.time == pytest.approx(10.0)
-    assert drift.memory == pytest.approx(100.0 * (memory[1999] / memory[199] - 1.0))
-    assert _drift(walls, memory, None) is None
+    assert drift.memory == pytest.approx(2.5)
+    assert _drift(walls, {}, None) is None
+
+
+def test_rates_are_those_of_the_whole_step_and_of_the_world_alone() -> None:
+    timings = [Timings(world=1e-3, total=4e-3), Timings(world=3e-3, total=6e-3)]
+    result = _result("none", _Samples([5e-3, 15e-3], timings, [30.0, 32.0]), BenchConfig(steps=2))
+    assert result.steps_per_second == pytest.approx(2 / 20e-3)
+    assert result.world_steps_per_second == pytest.approx(2 / 4e-3)
+    assert result.slowest_step == pytest.approx(15.0) and result.tracks == 31.0
 
 
 def test_table_holds_every_generator_and_stage() -> None:
     common = {
         "steps": 1,
         "steps_per_second": 12.3,
+        "world_steps_per_second": 3456.7,
+        "slowest_step": 80.0,
         "tracks": 30.0,
         "resets": 0,
         "peak_memory": 1.0,
@@ -43,12 +63,16 @@ def test_table_holds_every_generator_and_stage() -> None:
     lines = table(results).splitlines()
     assert any("world" in line and "0.20 / 0.30" in line and line.endswith("-") for line in lines)
     assert any("denoise" in line and line.endswith("9.00 / 11.00") for line in lines)
+    assert any("world steps/s" in line and line.endswith("3456.7") for line in lines)
     assert any("drift" in line and line.endswith("+1.0 %, -2.0 %") for line in lines)
     assert len({len(line) for line in lines[1:]}) == 1
 
 
 def test_measure_counts_every_step_and_resets_outside_the_clock() -> None:
-    result = measure(None, BenchConfig(steps=30, warmup=5, env={"image_size": (16, 32)}, options={"town": 1}))
-    assert result.steps == 30 and result.generator == "none"
+    config = BenchConfig(steps=30, warmup=5, drift=(5, 20), env={"image_size": (16, 32)}, options={"town": 1})
+    result = measure(None, config)
+    assert result.steps == 20 + DRIFT_WINDOW and result.generator == "none"
+    assert result.drift is not None and abs(result.drift.memory) < 50.0
+    assert result.world_steps_per_second > result.steps_per_second
     assert result.tracks > 0 and result.peak_memory > 50
     assert "generate" not in result.stages and result.stages["total"].median < 1000.0

@@ -68,7 +68,6 @@ def make_block(network: Network, cell: Node, outlines: Sequence[shapely.Geometry
     """The piece of town of one block; `outlines` are those of the nodes and roads around it."""
     rng = generator(network.seed, 40, *cell)
     element = Element()
-    free = free_land(network, cell, outlines)
     fronts = [
         Frontage(network.path(edge), network.profile(edge), side)
         for edge, side in block_edges(cell)
@@ -76,17 +75,23 @@ def make_block(network: Network, cell: Node, outlines: Sequence[shapely.Geometry
     ]
     draw = rng.random()
     kind = next(name for name, share in _BLOCK_KINDS if draw < share)
-    buildable = free
+    lot = None
     if kind in ("lot", "site"):
+        free = free_land(network, cell, outlines)
         lot = lots.place(free, fronts[int(rng.integers(len(fronts)))], rng)
         if lot is not None:
             element.layers["carpark_area"].append(lot.area)
             objects = lots.vehicles(lot, kind == "site", rng)
             element.parked, element.parked_ids = parked.table(objects), parked_ids(cell, 2, len(objects))
-            buildable = shapely.difference(free, shapely.buffer(lot.area, 1.0, join_style="mitre"))
-    density = 0.15 if kind == "park" else 1.0
-    element.buildings = _buildings(buildable, fronts, density, rng)
-    element.trees = _trees(buildable, fronts, element.buildings, kind == "park", rng)
+
+    def grow() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        land = free_land(network, cell, outlines)
+        if lot is not None:
+            land = shapely.difference(land, shapely.buffer(lot.area, 1.0, join_style="mitre"))
+        buildings = _buildings(land, fronts, 0.15 if kind == "park" else 1.0, rng)
+        return buildings, _trees(land, fronts, buildings, kind == "park", rng)
+
+    element.grow = grow
     return element
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import shapely
@@ -50,6 +50,14 @@ class Element:
     parked: NDArray[np.float64] = field(default_factory=lambda: _table(PARKED_COLUMNS))
     parked_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     outline: shapely.Geometry | None = None  # ground that belongs to the element: roadway, bays and walkways
+    grow: Callable[[], tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None  # makes buildings and trees
+
+    def scenery(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Buildings and trees; those of a block are made when they are first asked for: only ray casting sees them."""
+        if self.grow is not None:
+            self.buildings, self.trees = self.grow()
+            self.grow = None
+        return self.buildings, self.trees
 
 
 def area(ring: NDArray[np.float64], hole: NDArray[np.float64] | None = None) -> shapely.Polygon:
@@ -97,8 +105,7 @@ def hd_map(elements: Sequence[Element], bounds: tuple[float, float, float, float
 
 def statics(elements: Sequence[Element], seed: int) -> Statics:
     """Buildings, trees and poles of all elements."""
-    buildings = np.concatenate([element.buildings for element in elements])
-    trees = np.concatenate([element.trees for element in elements])
+    buildings, trees = (np.concatenate(rows) for rows in zip(*(element.scenery() for element in elements)))
     poles = np.concatenate([element.poles for element in elements])
     return Statics(
         seed=seed,
@@ -114,6 +121,23 @@ def statics(elements: Sequence[Element], seed: int) -> Statics:
         pole_yaw=poles[:, 3],
         pole_kind=poles[:, 4].astype(np.int64),
     )
+
+
+class LaterStatics(Statics):
+    """Statics that are made when one of their arrays is first read; most drives never read any."""
+
+    def __init__(self, make: Callable[[], Statics]) -> None:
+        object.__setattr__(self, "_make", make)
+
+    def __getattr__(self, name: str) -> object:
+        if name not in Statics.__dataclass_fields__:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        self.__dict__.update(vars(self.__dict__["_make"]()))
+        del self.__dict__["_make"]  # and with it the pieces that it was made from
+        return self.__dict__[name]
+
+    def __reduce__(self) -> tuple[type[Statics], tuple]:
+        return Statics, tuple(getattr(self, column.name) for column in fields(Statics))
 
 
 def parked_tracks(elements: Sequence[Element]) -> Tracks:

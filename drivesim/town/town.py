@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,18 +13,21 @@ from numpy.typing import NDArray
 
 from drivesim.scene import HdMap, Statics, Tags, Tracks
 from drivesim.town.blocks import block_edges, block_nodes, make_block
-from drivesim.town.elements import Element, hd_map, parked_tracks, statics
+from drivesim.town.elements import Element, LaterStatics, hd_map, parked_tracks, statics
 from drivesim.town.hashing import mix, unit
 from drivesim.town.junctions import make_junction
 from drivesim.town.network import SPACING, Edge, Network, Node, incident_edges
 from drivesim.town.roads import make_road
 
 _REACH = 2  # [cells] beyond the central one
+_SIDE = 2 * _REACH + 2  # nodes along each side of a window
 _RIM = 30.0  # [m] from the outermost nodes inward where the map may be incomplete
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+_Part = tuple[Hashable, Callable[[], Element]]
 
-_ELEMENT_CACHE, _WINDOW_CACHE = 1200, 3
+# A window has about 150 elements and, with what is derived from it, up to 20 MB: these hold two neighbouring windows.
+_ELEMENT_CACHE, _WINDOW_CACHE = 400, 2
 _LOOKS = (  # cumulative share of towns
     (0.35, Tags("sunny", "day")),
     (0.55, Tags("overcast", "day")),
@@ -54,6 +57,7 @@ class Town:
         self.network = Network(self.seed)
         self._elements: OrderedDict[Hashable, Element] = OrderedDict()
         self._windows: OrderedDict[Node, TownWindow] = OrderedDict()
+        self._underway: tuple[Node, Iterator[None]] | None = None  # the window that `prepare` is about
 
     def __reduce__(self) -> tuple[type[Town], tuple[int]]:
         return Town, (self.seed,)
@@ -74,8 +78,30 @@ class Town:
 
     def window(self, xy: NDArray[np.float64]) -> TownWindow:
         """Town around the cell of a place [2] [m]; the same object while it stays among the last few asked for."""
-        cell = self.cell(xy)
+        return self._window(self.cell(xy))
+
+    def _window(self, cell: Node) -> TownWindow:
         return _cached(self._windows, _WINDOW_CACHE, cell, lambda: self._make_window(cell))
+
+    def prepare(self, xy: NDArray[np.float64], derive: Callable[[TownWindow], Iterator[None]]) -> None:
+        """Makes one more piece of the window around the cell of a place [2] [m], if it lacks any.
+
+        Pieces are roads, junctions and blocks, then the window, then what `derive` makes of it until its next yield.
+        Who asks for the window later need not wait for all of them; what it holds does not depend on this.
+        """
+        cell = self.cell(xy)
+        if self._underway is None or self._underway[0] != cell:
+            self._underway = cell, self._pieces(cell, derive)
+        next(self._underway[1], None)
+
+    def _pieces(self, cell: Node, derive: Callable[[TownWindow], Iterator[None]]) -> Iterator[None]:
+        for key, make in self._parts(cell) if cell not in self._windows else ():
+            if key not in self._elements:
+                self._element(key, make)
+                yield
+        window = self._window(cell)
+        yield
+        yield from derive(window)
 
     def start(self, rng: np.random.Generator) -> tuple[int, float]:
         """Lane id and distance along it [m] of a start pose on a road of the origin cell."""
@@ -89,31 +115,35 @@ class Town:
         return int(graph.ids[lane]), float(rng.uniform(0.2, 0.6) * graph.length[lane])
 
     def _make_window(self, cell: Node) -> TownWindow:
-        i0, j0 = cell[0] - _REACH, cell[1] - _REACH
-        side = 2 * _REACH + 2
-        nodes = [(i0 + i, j0 + j) for j in range(side) for i in range(side)]
-        edges = dict.fromkeys(edge for node in nodes for edge in incident_edges(node) if self.network.exists(edge))
-        elements = [self._node(node) for node in nodes] + [self._edge(edge) for edge in edges]
-        elements += [self._block((i0 + i, j0 + j)) for j in range(side - 1) for i in range(side - 1)]
-        x0, y0 = i0 * SPACING + _RIM, j0 * SPACING + _RIM
-        width = (side - 1) * SPACING - 2 * _RIM
+        elements = [self._element(key, make) for key, make in self._parts(cell)]
+        x0, y0 = ((index - _REACH) * SPACING + _RIM for index in cell)
+        width = (_SIDE - 1) * SPACING - 2 * _RIM
         bounds = (x0, y0, x0 + width, y0 + width)
         look = mix(self.seed, 51) & 0x7FFFFFFF
-        return TownWindow(hd_map(elements, bounds), statics(elements, look), parked_tracks(elements), cell)
+        surroundings = LaterStatics(lambda: statics(elements, look))
+        return TownWindow(hd_map(elements, bounds), surroundings, parked_tracks(elements), cell)
 
-    def _node(self, node: Node) -> Element:
-        return self._element(("node", node), lambda: make_junction(self.network, node))
+    def _parts(self, cell: Node) -> list[_Part]:
+        """Keys and makers of the elements of a window."""
+        i0, j0 = cell[0] - _REACH, cell[1] - _REACH
+        nodes = [(i0 + i, j0 + j) for j in range(_SIDE) for i in range(_SIDE)]
+        edges = dict.fromkeys(edge for node in nodes for edge in incident_edges(node) if self.network.exists(edge))
+        blocks = [(i0 + i, j0 + j) for j in range(_SIDE - 1) for i in range(_SIDE - 1)]
+        return [*map(self._node, nodes), *map(self._edge, edges), *map(self._block, blocks)]
 
-    def _edge(self, edge: Edge) -> Element:
-        return self._element(("edge", edge), lambda: make_road(self.network, edge))
+    def _node(self, node: Node) -> _Part:
+        return ("node", node), lambda: make_junction(self.network, node)
 
-    def _block(self, cell: Node) -> Element:
-        return self._element(("block", cell), lambda: make_block(self.network, cell, self._outlines(cell)))
+    def _edge(self, edge: Edge) -> _Part:
+        return ("edge", edge), lambda: make_road(self.network, edge)
+
+    def _block(self, cell: Node) -> _Part:
+        return ("block", cell), lambda: make_block(self.network, cell, self._outlines(cell))
 
     def _outlines(self, cell: Node) -> list:
-        around = [self._node(node) for node in block_nodes(cell)]
+        around = [*map(self._node, block_nodes(cell))]
         around += [self._edge(edge) for edge, _ in block_edges(cell) if self.network.exists(edge)]
-        return [element.outline for element in around]
+        return [self._element(key, make).outline for key, make in around]
 
     def _element(self, key: Hashable, make: Callable[[], Element]) -> Element:
         return _cached(self._elements, _ELEMENT_CACHE, key, make)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from drivesim.scene import EgoState, VehicleShape
 from drivesim.traffic.idm import DriverModel, acceleration, stopping_acceleration, wanted_gap
 from drivesim.traffic.perception import Objects, Sight
-from drivesim.traffic.state import CROSSING, PATH_POINTS, Complex, Float, Motion, Paths, TrafficState
+from drivesim.traffic.state import (
+    CROSSING,
+    PATH_POINTS,
+    Bodies,
+    Complex,
+    Float,
+    Motion,
+    Paths,
+    TrafficState,
+    row_starts,
+)
 
 AXLE_SHARE = 0.3  # of the length from the middle to each axle
 STANDING = 0.3  # [m/s] below which a vehicle counts as waiting
@@ -23,24 +35,31 @@ def ego_object(ego: EgoState, shape: VehicleShape) -> tuple[complex, complex]:
     return complex(x, y) + shape.centre_offset * direction, direction
 
 
+@lru_cache(maxsize=32)
+def _half_sizes(bodies: Bodies, people: Bodies, length: float, width: float) -> tuple[Float, Float]:
+    """Half lengths and half widths of vehicles, the ego and people; they change only when somebody comes or goes."""
+    return (
+        np.concatenate((bodies.half_length, (0.5 * length,), people.half_length)),
+        np.concatenate((bodies.half_width, (0.5 * width,), people.half_width)),
+    )
+
+
 def objects_of(state: TrafficState, ego: EgoState, shape: VehicleShape) -> Objects:
     """Everything that vehicles may have to stop for: vehicles, then the ego, then walkers."""
-    bodies, motion, walkers = state.bodies, state.motion, state.walkers
-    position, direction = ego_object(ego, shape)
-    vehicles = len(motion.s)
-    pace = np.abs(walkers.velocity)
+    motion, walkers = state.motion, state.walkers
+    vehicles, count = len(motion.s), len(state) + 1
+    people = slice(vehicles + 1, count)
+    (place, facing), (speed, margin) = np.empty((2, count), np.complex128), np.empty((2, count))
+    place[:vehicles], facing[:vehicles] = motion.position, motion.direction
+    place[vehicles], facing[vehicles] = ego_object(ego, shape)
+    place[people], facing[people] = walkers.position, walkers.direction
+    speed[:vehicles], speed[vehicles] = motion.speed, ego.speed
+    pace = np.abs(walkers.velocity, out=speed[people])
     crosses = (walkers.phase == CROSSING) & (pace > STANDING)  # who stands in the road lets others pass
-    margin = np.empty(vehicles + 1 + len(pace))
     margin[:vehicles], margin[vehicles] = _VEHICLE_MARGIN, _EGO_MARGIN
-    margin[vehicles + 1 :] = _WALKER_MARGIN + (_CROSSING_MARGIN - _WALKER_MARGIN) * crosses
-    return Objects(
-        np.concatenate((motion.position, (position,), walkers.position)),
-        np.concatenate((motion.direction, (direction,), walkers.direction)),
-        np.concatenate((motion.speed, (ego.speed,), pace)),
-        np.concatenate((bodies.half_length, (0.5 * shape.length,), walkers.bodies.half_length)),
-        np.concatenate((bodies.half_width, (0.5 * shape.width,), walkers.bodies.half_width)),
-        margin,
-    )
+    margin[people] = _WALKER_MARGIN + (_CROSSING_MARGIN - _WALKER_MARGIN) * crosses
+    half_length, half_width = _half_sizes(state.bodies, walkers.bodies, shape.length, shape.width)
+    return Objects(place, facing, speed, half_length, half_width, margin)
 
 
 def untangle(sight: Sight, waiting: Float) -> Sight:
@@ -59,13 +78,13 @@ def untangle(sight: Sight, waiting: Float) -> Sight:
 def next_junction(paths: Paths, s: Float, half_length: Float) -> tuple[Float, Float]:
     """Stop line and end [N] [m] of the junction that each vehicle is in or comes to next."""
     row = (paths.clear > (s - half_length)[:, None]).argmax(axis=1)
-    row += paths.clear.shape[1] * np.arange(len(s))
+    row += row_starts(len(s), paths.clear.shape[1])
     return paths.entry.reshape(-1).take(row), paths.clear.reshape(-1).take(row)
 
 
 def wanted_speed(state: TrafficState) -> Float:
     """Speed [N] [m/s] that drivers would have on a free road."""
-    rows = PATH_POINTS * np.arange(len(state.motion.s))
+    rows = row_starts(len(state.motion.s), PATH_POINTS)
     allowed = state.paths.speed.reshape(-1).take(rows + state.motion.s.astype(np.int64))
     return np.minimum(allowed * state.bodies.eagerness, state.bodies.top_speed)
 
@@ -86,11 +105,18 @@ def choose_acceleration(model: DriverModel, state: TrafficState, sight: Sight, s
 
 def advance(half_length: Float, paths: Paths, motion: Motion, dt: float) -> Motion:
     """Motion after `dt` [s] of the present acceleration; no vehicle rolls backwards."""
-    speed = np.maximum(motion.speed + motion.acceleration * dt, 0.0)
-    s = np.minimum(motion.s + (motion.speed + speed) * (0.5 * dt), PATH_POINTS - 12.0)
+    speed = motion.acceleration * dt
+    speed += motion.speed
+    np.maximum(speed, 0.0, out=speed)
+    s = motion.speed + speed
+    s *= 0.5 * dt
+    s += motion.s
+    np.minimum(s, PATH_POINTS - 12.0, out=s)
     position, direction = body_pose(half_length, paths, s)
-    waiting = (motion.waiting + dt) * (speed < STANDING)
-    change = (speed - motion.speed) * (1.0 / dt)
+    waiting = motion.waiting + dt
+    waiting *= speed < STANDING
+    change = speed - motion.speed
+    change *= 1.0 / dt
     return Motion(s, speed, change, position, direction, motion.granted, motion.hold, waiting)
 
 
@@ -101,9 +127,18 @@ def body_pose(half_length: Float, paths: Paths, s: Float) -> tuple[Complex, Comp
     np.maximum(s - reach, 0.0, out=axles[0])
     np.add(s, reach, out=axles[1])
     whole = axles.astype(np.int64)
-    index = whole + PATH_POINTS * np.arange(len(s))
+    axles -= whole
+    whole += row_starts(len(s), PATH_POINTS)
     points = paths.points.reshape(-1)
-    before = points.take(index)
-    rear, front = before + (axles - whole) * (points.take(index + 1) - before)
+    before = points.take(whole)
+    whole += 1
+    after = points.take(whole)
+    after -= before
+    after *= axles
+    after += before
+    rear, front = after
     along = front - rear
-    return 0.5 * (front + rear), along / np.abs(along)
+    middle = front + rear
+    middle *= 0.5
+    along /= np.abs(along)
+    return middle, along

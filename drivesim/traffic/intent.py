@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from drivesim.scene import VehicleShape
 from drivesim.traffic.junctions import SIGHT, Contenders
 from drivesim.traffic.perception import Sight
-from drivesim.traffic.state import PATH_LANES, Float, TrafficState
+from drivesim.traffic.state import PATH_LANES, Float, Paths, TrafficState
 from drivesim.traffic.tables import LaneTables
 
 PAST_LINE = -0.6  # [m] to the stop line, below which a vehicle is inside the junction
@@ -35,34 +35,50 @@ def contenders(
     shape: VehicleShape, intent: EgoIntent | None,
 ) -> Contenders:  # fmt: skip
     """All vehicles in their order, with their lanes in and before junctions, then the ego, if it is near one."""
-    motion, paths, bodies = state.motion, state.paths, state.bodies
-    front, speed, length = motion.s + bodies.half_length, motion.speed, bodies.size[:, 1]
-    distance = entry - front
-    held = motion.granted >= clear - 0.5
-    room = _exit_room(sight, clear - motion.s + bodies.half_length + 2.0)
+    motion, bodies, vehicles = state.motion, state.bodies, len(state.motion.s)
+    ego = None if intent is None else _near_junctions(intent, tables, shape)
+    count = vehicles if ego is None else vehicles + 1
+    numbers, flags = np.empty((7, count)), np.empty((4, count), bool)
+    front, length, speed, top, line, waiting, picks_up = numbers[:, :vehicles]
+    np.add(motion.s, bodies.half_length, out=front)
+    length[:], speed[:], top[:] = bodies.size[:, 1], motion.speed, bodies.eagerness
+    distance, square = entry - front, speed * speed
+    line[:], picks_up[:] = entry, _PICKS_UP
+    np.multiply(motion.waiting, distance < _AT_LINE, out=waiting)
+    inside, held, able, claims = flags[:, :vehicles]
+    np.greater_equal(motion.granted, clear - 0.5, out=held)
+    np.logical_or(distance < PAST_LINE, held & (distance < square * (0.5 / _EASY_BRAKING)), out=inside)
+    claims[:] = _exit_room(sight, clear - motion.s + bodies.half_length + 2.0)
+    np.logical_and(claims, distance < _LOOKOUT + 0.35 * square, out=able)
+    lanes = _near_lanes(state.paths, tables, front, length)
+    if ego is not None:
+        way = float(ego.start.min())
+        numbers[:, vehicles] = 0.0, shape.length, ego_speed, 1.0, way, 0.0, _EGO_PICKS_UP
+        flags[:, vehicles] = way < 0.5, False, False, ego_speed > 0.5
+        more = (np.full(len(ego.lanes), vehicles), ego.lanes, ego.start)
+        lanes = tuple(np.concatenate(pair) for pair in zip(lanes, more))
+    front, length, speed, top, line, waiting, picks_up = numbers
+    inside, held, able, claims = flags
+    return Contenders(front, length, speed, top, line, inside, held, able, claims, waiting, picks_up, *lanes)
+
+
+def _near_lanes(paths: Paths, tables: LaneTables, front: Float, length: Float) -> tuple[NDArray, ...]:
+    """Owner, lane index and start [E] of the controlled lanes that vehicles are on or come to soon."""
     near = paths.lane_start < (front + SIGHT)[:, None]
-    near &= paths.controlled & (paths.lane_end > (front - length)[:, None])
-    cells = np.flatnonzero(near)
+    near &= paths.controlled
+    near &= paths.lane_end > (front - length)[:, None]
+    cells = near.reshape(-1).nonzero()[0]
     lane = tables.index(paths.lanes.reshape(-1).take(cells))
-    known = (lane >= 0) & (tables.rank[lane] >= 0)
-    cells = cells[known]
-    who = Contenders(
-        front=front,
-        length=length,
-        speed=speed,
-        top=bodies.eagerness,
-        entry=entry,
-        inside=(distance < PAST_LINE) | (held & (distance < speed * speed * (0.5 / _EASY_BRAKING))),
-        held=held,
-        able=room & (distance < _LOOKOUT + 0.35 * speed * speed),
-        claims=room,
-        waiting=motion.waiting * (distance < _AT_LINE),
-        picks_up=np.full(len(front), _PICKS_UP),
-        owner=cells // PATH_LANES,
-        lane=lane[known],
-        start=paths.lane_start.reshape(-1).take(cells),
-    )
-    return _with_ego(who, tables, ego_speed, shape, intent)
+    known = ((lane >= 0) & (tables.rank.take(lane) >= 0)).nonzero()[0]
+    cells = cells.take(known)
+    return cells // PATH_LANES, lane.take(known), paths.lane_start.reshape(-1).take(cells)
+
+
+def _near_junctions(intent: EgoIntent, tables: LaneTables, shape: VehicleShape) -> EgoIntent | None:
+    """The part of an intent that is about junctions which the ego is in or comes to soon, if any."""
+    near = (tables.rank.take(intent.lanes) >= 0) & (intent.start < SIGHT) & (intent.end > -shape.length)
+    rows = near.nonzero()[0]
+    return EgoIntent(intent.lanes[rows], intent.start[rows], intent.end[rows]) if rows.size else None
 
 
 def _exit_room(sight: Sight, need: Float) -> NDArray[np.bool_]:
@@ -71,36 +87,3 @@ def _exit_room(sight: Sight, need: Float) -> NDArray[np.bool_]:
     slow = (sight.speed < _QUEUE_SPEED) & (sight.gap < need.take(sight.observer))
     room[sight.observer[slow]] = False
     return room
-
-
-def _with_ego(
-    who: Contenders, tables: LaneTables, speed: float, shape: VehicleShape, intent: EgoIntent | None
-) -> Contenders:
-    if intent is None:
-        return who
-    rows = np.flatnonzero((tables.rank[intent.lanes] >= 0) & (intent.start < SIGHT) & (intent.end > -shape.length))
-    if rows.size == 0:
-        return who
-    entry = float(intent.start[rows].min())
-    ego = len(who.front)
-    return Contenders(
-        front=_and(who.front, 0.0),
-        length=_and(who.length, shape.length),
-        speed=_and(who.speed, speed),
-        top=_and(who.top, 1.0),
-        entry=_and(who.entry, entry),
-        inside=_and(who.inside, entry < 0.5),
-        held=_and(who.held, False),
-        able=_and(who.able, False),
-        claims=_and(who.claims, speed > 0.5),
-        waiting=_and(who.waiting, 0.0),
-        picks_up=_and(who.picks_up, _EGO_PICKS_UP),
-        owner=np.concatenate((who.owner, np.full(rows.size, ego))),
-        lane=np.concatenate((who.lane, intent.lanes[rows])),
-        start=np.concatenate((who.start, intent.start[rows])),
-    )
-
-
-def _and(column: NDArray, value: float | bool) -> NDArray:
-    """A column with one more value."""
-    return np.concatenate((column, (value,)))

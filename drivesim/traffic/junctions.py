@@ -72,8 +72,9 @@ def _conflicts(tables: LaneTables, who: Contenders) -> tuple[NDArray, NDArray, F
     count = len(rank)
     enter = tables.conflict_in.take(rank[:, None] * len(tables.conflict_in) + rank)
     a, b = np.nonzero((enter < np.inf) & (who.owner[:, None] != who.owner))
-    leave = tables.conflict_out[rank[a], rank[b]]
-    leave_other = tables.conflict_out[rank[b], rank[a]]
+    size, leaves = len(tables.conflict_out), tables.conflict_out.reshape(-1)
+    rank_a, rank_b = rank.take(a), rank.take(b)
+    leave, leave_other = leaves.take(rank_a * size + rank_b), leaves.take(rank_b * size + rank_a)
     flat = enter.reshape(-1)
     return a, b, flat.take(a * count + b), leave, flat.take(b * count + a), leave_other
 

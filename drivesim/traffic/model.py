@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drivesim.scene import EgoState, Tracks, VehicleShape
 from drivesim.traffic.driving import (
@@ -72,7 +71,7 @@ class ReactiveTraffic:
             if phase in (_JUNCTIONS, _LANES):
                 state = self._drive(state, tables, objects, ego, intent)
             else:
-                state = replace(state, walkers=self._walk(state, tables, objects, dt))
+                state = state.with_walkers(self._walk(state, tables, objects, dt))
         motion = advance(state.bodies.half_length, state.paths, state.motion, dt)
         return TrafficState(
             state.bodies, state.paths, motion, move(state.walkers, dt), state.seed, state.step_index + 1, state.next_id
@@ -89,10 +88,12 @@ class ReactiveTraffic:
         sight = untangle(sight, state.motion.waiting)
         entry, clear = next_junction(state.paths, state.motion.s, state.bodies.half_length)
         at_junctions = self.decides_at(state.step_index)
+        granted, hold = state.motion.granted, state.motion.hold
         if at_junctions:
-            state = replace(state, motion=self._grant(state, tables, sight, ego, intent, entry, clear))
-        rate = choose_acceleration(self.driver, state, sight, self._stop(state, entry, clear))
-        state = replace(state, motion=replace(state.motion, acceleration=rate))
+            granted, hold = self._grant(state, tables, sight, ego, intent, entry, clear)
+        rate = choose_acceleration(self.driver, state, sight, self._stop(state, entry, clear, granted, hold))
+        m = state.motion
+        state = state.with_motion(Motion(m.s, m.speed, rate, m.position, m.direction, granted, hold, m.waiting))
         return state if at_junctions else self._change_lanes(state, tables, objects, sight)
 
     @staticmethod
@@ -111,22 +112,24 @@ class ReactiveTraffic:
         state = extend_paths(remove_far(self.demand, state, place), tables)
         return refill(self.demand, state, tables, place, ego.speed * direction)
 
-    def _stop(self, state: TrafficState, entry: Float, clear: Float) -> Float:
+    @staticmethod
+    def _stop(state: TrafficState, entry: Float, clear: Float, granted: Float, hold: Float) -> Float:
         """Where each vehicle must stop [N] [m]: stop line without a grant, obstacle, end of the road."""
-        motion, paths = state.motion, state.paths
-        front = motion.s + state.bodies.half_length
-        may_pass = (motion.granted >= clear - 0.5) | (entry - front < PAST_LINE)
-        line = np.where(may_pass, motion.hold, entry)
-        return np.minimum(line, np.minimum(paths.blocked, paths.end))
+        paths = state.paths
+        front = state.motion.s + state.bodies.half_length
+        may_pass = (granted >= clear - 0.5) | (entry - front < PAST_LINE)
+        line = np.where(may_pass, hold, entry)
+        np.minimum(line, paths.blocked, out=line)
+        return np.minimum(line, paths.end, out=line)
 
     def _grant(
         self, state: TrafficState, tables: LaneTables, sight: Sight, ego: EgoState, intent: EgoIntent | None,
         entry: Float, clear: Float,
-    ) -> Motion:  # fmt: skip
+    ) -> tuple[Float, Float]:  # fmt: skip
+        """`granted` and `hold` of `Motion` [N] [m] from now on."""
         who = contenders(state, tables, sight, entry, clear, ego.speed, self.shape, intent)
         passes, hold = decide(tables, who)
-        granted = np.where(passes[: len(entry)], clear, -np.inf)
-        return replace(state.motion, granted=granted, hold=hold[: len(entry)])
+        return np.where(passes[: len(entry)], clear, -np.inf), hold[: len(entry)]
 
     def _change_lanes(self, state: TrafficState, tables: LaneTables, objects: Objects, sight: Sight) -> TrafficState:
         """One vehicle that has a reason gets a path into another lane, if it is safe."""
@@ -144,12 +147,21 @@ class ReactiveTraffic:
 
 
 @lru_cache(maxsize=32)
-def _fixed_columns(bodies: Bodies, people: Bodies, standing: Tracks) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Ids, classes, sizes and colours; they change only when somebody comes or goes."""
-    return (
+def _at_rest(bodies: Bodies, people: Bodies, standing: Tracks) -> Tracks:
+    """Tracks in which all that changes only when somebody comes or goes is filled in: everything of those that stand,
+    and of the moving ones ids, classes, sizes, heights and colours."""
+    moving = len(bodies.ids) + len(people.ids)
+    size = np.concatenate([bodies.size, people.size, standing.size])
+    position, yaw = np.zeros((len(size), 3)), np.zeros(len(size))
+    position[:, 2] = 0.5 * size[:, 2]
+    position[moving:], yaw[moving:] = standing.position, standing.yaw
+    return Tracks(
         np.concatenate([bodies.ids, people.ids, standing.ids]),
         np.concatenate([bodies.class_ids, people.class_ids, standing.class_ids]),
-        np.concatenate([bodies.size, people.size, standing.size]),
+        position,
+        size,
+        yaw,
+        np.zeros((len(size), 2)),
         np.concatenate([bodies.color, people.color, standing.color]),
     )
 
@@ -157,17 +169,14 @@ def _fixed_columns(bodies: Bodies, people: Bodies, standing: Tracks) -> tuple[ND
 def tracks_of(state: TrafficState, standing: Tracks) -> Tracks:
     """All road users of a state, and standing objects after them, as tracks."""
     walkers, motion = state.walkers, state.motion
-    ids, class_ids, size, color = _fixed_columns(state.bodies, walkers.bodies, standing)
-    vehicles, moving, count = len(motion.s), len(state), len(ids)
-    place, velocity = np.zeros(count, np.complex128), np.zeros(count, np.complex128)
-    place[:vehicles], place[vehicles:moving] = motion.position, walkers.position
-    np.multiply(motion.direction, motion.speed, out=velocity[:vehicles])
-    velocity[vehicles:moving] = walkers.velocity
-    position, yaw = np.empty((count, 3)), np.empty(count)
-    position[:, 0], position[:, 1] = place.real, place.imag
-    np.multiply(size[:, 2], 0.5, out=position[:, 2])
-    position[moving:] = standing.position
-    yaw[:vehicles] = np.arctan2(motion.direction.imag, motion.direction.real)
-    yaw[vehicles:moving] = np.arctan2(walkers.direction.imag, walkers.direction.real)
-    yaw[moving:] = standing.yaw
-    return Tracks(ids, class_ids, position, size, yaw, velocity.view(np.float64).reshape(-1, 2), color)
+    rest = _at_rest(state.bodies, walkers.bodies, standing)
+    vehicles, moving = len(motion.s), len(state)
+    position, yaw, velocity = rest.position.copy(), rest.yaw.copy(), rest.velocity.copy()
+    place = np.concatenate((motion.position, walkers.position))
+    position[:moving, 0], position[:moving, 1] = place.real, place.imag
+    facing = np.concatenate((motion.direction, walkers.direction))
+    np.arctan2(facing.imag, facing.real, out=yaw[:moving])
+    pace = velocity.view(np.complex128)[:, 0]
+    np.multiply(motion.direction, motion.speed, out=pace[:vehicles])
+    pace[vehicles:moving] = walkers.velocity
+    return Tracks(rest.ids, rest.class_ids, position, rest.size, yaw, velocity, rest.color, rest.interpolated)

@@ -62,12 +62,12 @@ def _places_in(tables: LaneTables, ego: complex, velocity: complex, ring: tuple[
     """Places within a ring [m] around the ego from where vehicles stay in its surroundings for a while."""
     offset = tables.place - ego
     squared = offset.real * offset.real + offset.imag * offset.imag
-    near = np.flatnonzero((squared > ring[0] ** 2) & (squared < ring[1] ** 2))
+    near = ((squared > ring[0] ** 2) & (squared < ring[1] ** 2)).nonzero()[0]
     # The time until a vehicle vanishes is the larger root of |offset + motion t| = VANISH.
-    motion = 0.7 * tables.limit[tables.place_lane[near]] * tables.place_heading[near] - velocity
+    motion = 0.7 * tables.limit.take(tables.place_lane.take(near)) * tables.place_heading.take(near) - velocity
     a = np.maximum(motion.real * motion.real + motion.imag * motion.imag, 0.1)
-    b = (offset[near].conj() * motion).real
-    root = np.sqrt(np.maximum(b * b + a * (VANISH**2 - squared[near]), 0.0))
+    b = (offset.take(near).conj() * motion).real
+    root = np.sqrt(np.maximum(b * b + a * (VANISH**2 - squared.take(near)), 0.0))
     return near[root - b > _STAY * a]
 
 
@@ -91,18 +91,15 @@ def place_vehicle(
         hold=np.inf * one,
         waiting=0.0 * one,
     )
-    return replace(
-        state,
-        bodies=append(state.bodies, body),
-        paths=append(state.paths, path),
-        motion=append(state.motion, motion),
-        next_id=state.next_id + 1,
-    )
+    bodies, paths, motions = append(state.bodies, body), append(state.paths, path), append(state.motion, motion)
+    return TrafficState(bodies, paths, motions, state.walkers, state.seed, state.step_index, state.next_id + 1)
+
+
+_SHARES = np.cumsum([share for _, share, _, _ in _CLASSES])
 
 
 def _draw_vehicle(identity: int, rng: np.random.Generator) -> Bodies:
-    shares = np.cumsum([share for _, share, _, _ in _CLASSES])
-    name, _, eagerness, top = _CLASSES[int(np.searchsorted(shares, rng.random() * shares[-1]))]
+    name, _, eagerness, top = _CLASSES[int(_SHARES.searchsorted(rng.random() * _SHARES[-1]))]
     return make_body(identity, name, eagerness * rng.uniform(0.86, 1.1), top * rng.uniform(0.85, 1.1), rng)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from numpy.typing import NDArray
 
 from drivesim.town.hashing import unit
 from drivesim.traffic.state import PATH_JUNCTIONS, PATH_LANES, PATH_POINTS, Complex, Float, Paths
@@ -14,6 +15,7 @@ GENTLE_BRAKING = 1.6  # [m/s^2] before bends and lower limits
 LATERAL_ACCELERATION = 2.2  # [m/s^2] in bends
 STOP_BEFORE = 1.0  # [m] from the stop line to a stopped bumper
 _CLEARANCE = 4.0  # [m] to an obstacle that stands on the lane
+_METRES = np.arange(PATH_POINTS, dtype=np.float64)
 _BRAKING_HEADROOM = 2.0 * GENTLE_BRAKING * np.arange(PATH_POINTS)
 
 
@@ -64,16 +66,20 @@ def make_path(
         [tables.graph.arc_length[offsets[lane] : offsets[lane + 1]] + (end - length)
          for lane, end, length in zip(lanes, ends.tolist(), lengths.tolist())]
     )  # fmt: skip
-    metres = np.arange(PATH_POINTS, dtype=np.float64)
+    metres = _METRES
     points = _continued(np.interp(metres, axis, np.concatenate(pieces)), axis, pieces, metres)
     if shift is not None:
         share = np.minimum(metres / over, 1.0)
         points = points + shift * (1.0 - share**3 * (10.0 - 15.0 * share + 6.0 * share * share))
-    heading = np.diff(points)
-    heading = np.append(heading, heading[-1])
+    heading = np.empty_like(points)
+    np.subtract(points[1:], points[:-1], out=heading[:-1])
+    heading[-1] = heading[-2]
     heading /= np.abs(heading)
-    limit = np.repeat(tables.limit[lanes], np.diff(np.clip(np.ceil(np.append(0.0, ends)), 0, PATH_POINTS).astype(int)))
-    limit = np.append(limit, np.full(PATH_POINTS - len(limit), tables.limit[lanes[-1]]))
+    limits, begin = tables.limit[lanes], 0
+    limit = np.full(PATH_POINTS, limits[-1])
+    for value, end in zip(limits.tolist(), ends.tolist()):
+        limit[begin : max(math.ceil(end), 0)] = value
+        begin = max(math.ceil(end), 0)
     return _row(tables, lanes, start, ends, points, heading, allowed_speed(heading, limit))
 
 
@@ -99,33 +105,39 @@ def _row(
     tables: LaneTables, lanes: list[int], start: float, ends: Float, points: Complex, heading: Complex, speed: Float
 ) -> Paths:
     count = len(lanes)
-    begins = np.append(-start, ends[:-1])
-    controlled = tables.controlled[lanes]
-    entry, clear = _junctions(begins, ends, controlled)
-    obstacle = begins + tables.blocked[lanes]
+    (begins, stops), ids = np.full((2, PATH_LANES), np.inf), np.full(PATH_LANES, -1)
+    begins[0], begins[1:count], stops[:count], ids[:count] = -start, ends[:-1], ends, tables.graph.ids[lanes]
+    controlled = np.zeros(PATH_LANES, bool)
+    controlled[:count] = tables.controlled[lanes]
+    entry, clear = _junctions(begins[:count].tolist(), ends.tolist(), controlled[:count].tolist())
+    obstacle = begins[:count] + tables.blocked[lanes]
     obstacle = obstacle[(obstacle > _CLEARANCE) & (obstacle < np.inf)]
-    pad = PATH_LANES - count
-    far = np.full(pad, np.inf)
     return Paths(
         points=points[None],
         heading=heading[None],
         speed=speed[None],
         end=np.array([min(ends[-1], PATH_POINTS - 2.0)]),
         blocked=np.array([obstacle.min() - _CLEARANCE if obstacle.size else np.inf]),
-        lanes=np.append(tables.graph.ids[lanes], np.full(pad, -1))[None],
-        lane_start=np.append(begins, far)[None],
-        lane_end=np.append(ends, far)[None],
-        controlled=np.append(controlled, np.zeros(pad, bool))[None],
+        lanes=ids[None],
+        lane_start=begins[None],
+        lane_end=stops[None],
+        controlled=controlled[None],
         entry=entry[None],
         clear=clear[None],
     )
 
 
-def _junctions(begins: Float, ends: Float, controlled: NDArray[np.bool_]) -> tuple[Float, Float]:
-    """Where runs of controlled lanes begin and end."""
-    entry, clear = np.full(PATH_JUNCTIONS, np.inf), np.full(PATH_JUNCTIONS, np.inf)
-    edge = np.diff(np.concatenate([[False], controlled, [False]]).astype(np.int8))
-    first, last = begins[np.flatnonzero(edge[:-1] == 1)], ends[np.flatnonzero(edge[1:] == -1)]
-    count = min(len(first), PATH_JUNCTIONS)
-    entry[:count], clear[:count] = first[:count] - STOP_BEFORE, last[:count]
+def _junctions(begins: list[float], ends: list[float], controlled: list[bool]) -> tuple[Float, Float]:
+    """Stop line before and end of every run of controlled lanes."""
+    entry, clear = np.full((2, PATH_JUNCTIONS), np.inf)
+    count = 0
+    for lane, here in enumerate(controlled):
+        if not here:
+            continue
+        if lane == 0 or not controlled[lane - 1]:
+            if count == PATH_JUNCTIONS:
+                break
+            entry[count] = begins[lane] - STOP_BEFORE
+            count += 1
+        clear[count - 1] = ends[lane]
     return entry, clear

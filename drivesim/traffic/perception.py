@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drivesim.traffic.state import PATH_POINTS, Bodies, Complex, Float, Motion, Paths
+from drivesim.traffic.state import PATH_POINTS, Bodies, Complex, Float, Motion, Paths, row_starts
 
 SAMPLE_SPACING = 3  # [m] between the points of a path that objects are compared with
 SAMPLES = 20
@@ -57,7 +57,7 @@ def look_ahead(bodies: Bodies, paths: Paths, motion: Motion, objects: Objects, o
     index = path_samples(front)
     samples = paths.points.reshape(-1).take(index)  # [K, N]
     squared = _beyond_reach(samples - origin, objects, origin)  # [K, N, M]
-    pairs = np.flatnonzero(squared.min(axis=0) < 0.0)
+    pairs = (np.minimum.reduce(squared, axis=0) < 0.0).reshape(-1).nonzero()[0]
     observer, seen = np.divmod(pairs, len(objects.position))
     nearest = squared.reshape(SAMPLES, -1).take(pairs, axis=1).argmin(axis=0)
     relation = relate(paths, front, index, objects, observer, seen, nearest)
@@ -66,7 +66,7 @@ def look_ahead(bodies: Bodies, paths: Paths, motion: Motion, objects: Objects, o
     margin = objects.margin.take(seen)
     hit = clearance < np.minimum(margin, np.where(leaves, LEAVING_MARGIN, margin))
     hit &= (relation.along + relation.half_extent > 0.0) & (relation.along < RANGE + 2.0) & (seen != observer)
-    rows = np.flatnonzero(hit)
+    rows = hit.nonzero()[0]
     gap = (relation.along - relation.half_extent).take(rows)
     return Sight(observer.take(rows), seen.take(rows), gap, relation.speed.take(rows))
 
@@ -74,7 +74,7 @@ def look_ahead(bodies: Bodies, paths: Paths, motion: Motion, objects: Objects, o
 def path_samples(front: Float) -> NDArray[np.int64]:
     """Flat indices [K, N] of the path points ahead of bumpers [N] [m]."""
     index = np.minimum(front.astype(np.int64) + _AHEAD, PATH_POINTS - 1)
-    index += PATH_POINTS * np.arange(len(front))
+    index += row_starts(len(front), PATH_POINTS)
     return index
 
 

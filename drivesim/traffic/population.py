@@ -43,12 +43,12 @@ def remove_far(demand: Demand, state: TrafficState, ego: complex) -> TrafficStat
     distance = np.abs(motion.position - ego)
     gone = (distance > demand.vanish) | ((state.paths.end - motion.s < 14.0) & (distance > 40.0))
     gone |= (motion.waiting > demand.patience) & (distance > 45.0)
-    if gone.any():
+    if np.count_nonzero(gone):
         keep = np.flatnonzero(~gone)
         bodies, paths = take(state.bodies, keep), take(state.paths, keep)
         state = replace(state, bodies=bodies, paths=paths, motion=take(motion, keep))
     gone = np.abs(state.walkers.position - ego) > demand.vanish - 20.0
-    if gone.any():
+    if np.count_nonzero(gone):
         state = replace(state, walkers=take(state.walkers, np.flatnonzero(~gone)))
     return state
 

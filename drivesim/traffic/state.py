@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,21 +20,29 @@ Float = NDArray[np.float64]
 
 
 def take(table: Rows, rows: NDArray) -> Rows:
-    """The given rows (indices or mask) of a table of arrays."""
+    """The given rows (indices) of a table of arrays."""
     columns: dict[str, Any] = {}
-    for column in fields(table):
-        value = getattr(table, column.name)
-        columns[column.name] = take(value, rows) if isinstance(value, Bodies) else value[rows]
+    for name in table.__dataclass_fields__:
+        value = getattr(table, name)
+        columns[name] = take(value, rows) if isinstance(value, Bodies) else value.take(rows, axis=0)
     return type(table)(**columns)
 
 
 def append(table: Rows, more: Rows) -> Rows:
     """Rows of one table after those of another."""
     columns: dict[str, Any] = {}
-    for column in fields(table):
-        first, second = getattr(table, column.name), getattr(more, column.name)
-        columns[column.name] = append(first, second) if isinstance(first, Bodies) else np.concatenate((first, second))
+    for name in table.__dataclass_fields__:
+        first, second = getattr(table, name), getattr(more, name)
+        columns[name] = append(first, second) if isinstance(first, Bodies) else np.concatenate((first, second))
     return type(table)(**columns)
+
+
+@lru_cache(maxsize=256)
+def row_starts(rows: int, length: int) -> NDArray[np.int64]:
+    """Flat index [rows] of the first column of every row of a table with `length` columns. Not to be written to."""
+    starts = length * np.arange(rows)
+    starts.flags.writeable = False
+    return starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +128,14 @@ class TrafficState:
 
     def __len__(self) -> int:
         return len(self.bodies.ids) + len(self.walkers.position)
+
+    def with_motion(self, motion: Motion) -> TrafficState:
+        """The same vehicles, moving otherwise."""
+        return TrafficState(self.bodies, self.paths, motion, self.walkers, self.seed, self.step_index, self.next_id)
+
+    def with_walkers(self, walkers: Walkers) -> TrafficState:
+        """The same vehicles with other people."""
+        return TrafficState(self.bodies, self.paths, self.motion, walkers, self.seed, self.step_index, self.next_id)
 
 
 def no_bodies() -> Bodies:

@@ -49,8 +49,10 @@ class LaneTables:
 
     def index(self, lane_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Indices of lanes by id, -1 for those that are not on this map."""
-        row = np.minimum(np.searchsorted(self.graph.ids, lane_ids), len(self.graph.ids) - 1)
-        return np.where(self.graph.ids[row] == lane_ids, row, -1)
+        ids = self.graph.ids
+        row = ids.searchsorted(lane_ids)
+        np.minimum(row, len(ids) - 1, out=row)
+        return np.where(ids.take(row) == lane_ids, row, -1)
 
     def nearest(self, place: complex, heading: float, reach: float = 4.0) -> tuple[int, float] | None:
         """Lane index and distance along it [m] of the lane nearest to a place that leads the same way, or None."""

@@ -26,7 +26,9 @@ _BUBBLE = 0.35  # [m] kept to vehicles and to people in front
 
 def move(walkers: Walkers, dt: float) -> Walkers:
     """People after `dt` [s] of walking as they do."""
-    return replace(walkers, position=walkers.position + walkers.velocity * dt)
+    w, way = walkers, walkers.velocity * dt
+    way += w.position
+    return Walkers(w.bodies, way, w.velocity, w.direction, w.source, w.target, w.pace, w.side, w.phase, w.waiting)
 
 
 def steer(walkers: Walkers, objects: Objects, vehicles: int, dt: float) -> Walkers:
@@ -34,18 +36,17 @@ def steer(walkers: Walkers, objects: Objects, vehicles: int, dt: float) -> Walke
 
     `vehicles` counts the leading rows of `objects` that are vehicles, the ego included; people come after them.
     """
-    way = _goal(walkers.source, walkers.target, walkers.side) - walkers.position
+    w = walkers
+    way = _goal(w.source, w.target, w.side) - w.position
     ahead = way / np.maximum(np.abs(way), 1e-6)
     share = min(1.0, _AGILITY * dt)
-    blocked = _is_in_the_way(walkers.position, ahead, objects, vehicles)
-    goes = (walkers.phase != WAITING) & (~blocked | (walkers.waiting > _PATIENCE))
-    turned = walkers.direction + share * ahead
-    return replace(
-        walkers,
-        velocity=walkers.velocity * (1.0 - share) + (share * goes * walkers.pace) * ahead,
-        direction=turned / np.maximum(np.abs(turned), 1e-6),
-        waiting=np.maximum(walkers.waiting + np.where(goes, -dt, dt), 0.0),
-    )
+    blocked = _is_in_the_way(w.position, ahead, objects, vehicles)
+    goes = (w.phase != WAITING) & (~blocked | (w.waiting > _PATIENCE))
+    turned = w.direction + share * ahead
+    velocity = w.velocity * (1.0 - share) + (share * goes * w.pace) * ahead
+    direction = turned / np.maximum(np.abs(turned), 1e-6)
+    waiting = np.maximum(w.waiting + np.where(goes, -dt, dt), 0.0)
+    return Walkers(w.bodies, w.position, velocity, direction, w.source, w.target, w.pace, w.side, w.phase, waiting)
 
 
 def _goal(source: Complex, target: Complex, side: Float) -> Complex:
@@ -60,17 +61,17 @@ def _is_in_the_way(position: Complex, ahead: Complex, objects: Objects, vehicles
     inside = np.abs(local.real) < objects.half_length + _BUBBLE
     inside &= np.abs(local.imag) < objects.half_width + _BUBBLE
     people = inside[:, vehicles:]
-    if people.any():
+    if np.count_nonzero(people):
         people &= (ahead[:, None] * np.conj(objects.direction[vehicles:])).real > 0.3
         people &= objects.speed[vehicles:] > 0.2
-    return inside.any(axis=1)
+    return np.logical_or.reduce(inside, axis=1)
 
 
 def choose_ways(state: TrafficState, graph: WalkingGraph, objects: Objects, vehicles: int) -> Walkers:
     """People with a new target where they arrived at theirs, and across the road where it is free."""
     walkers = state.walkers
     left = np.abs(_goal(walkers.source, walkers.target, walkers.side) - walkers.position)
-    deciding = np.flatnonzero((left < _ARRIVED) | (walkers.phase == WAITING))
+    deciding = ((left < _ARRIVED) | (walkers.phase == WAITING)).nonzero()[0]
     if deciding.size == 0 or len(graph.nodes) == 0:
         return walkers
     source, target = walkers.source.copy(), walkers.target.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 
 import cv2
@@ -44,8 +45,18 @@ class WalkingGraph:
         return self.neighbours[rows], self.crossing[rows]
 
 
+_GRAPHS: weakref.WeakKeyDictionary[HdMap, WalkingGraph] = weakref.WeakKeyDictionary()
+
+
 def walking_graph(hd_map: HdMap) -> WalkingGraph:
-    """Graph of the walkways and crossings of a map."""
+    """Graph of the walkways and crossings of a map; computed once per object."""
+    graph = _GRAPHS.get(hd_map)
+    if graph is None:
+        graph = _GRAPHS[hd_map] = _build(hd_map)
+    return graph
+
+
+def _build(hd_map: HdMap) -> WalkingGraph:
     walkway = _walkway_nodes(hd_map)
     ends = _crossing_ends(hd_map)
     nodes = np.concatenate([walkway, ends])
