@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("town", "nuscenes")
 TRAFFIC = ("idm", "log", "none")
-RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time")
+RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time", "scenario", "variant")
 
 
 def make_source(

@@ -23,8 +23,8 @@ def ego_object(ego: EgoState, shape: VehicleShape) -> tuple[complex, complex]:
     return complex(x, y) + shape.centre_offset * direction, direction
 
 
-def objects_of(state: TrafficState, ego: EgoState, shape: VehicleShape) -> Objects:
-    """Everything that vehicles may have to stop for: vehicles, then the ego, then walkers."""
+def objects_of(state: TrafficState, ego: EgoState, shape: VehicleShape, scripted: Objects | None = None) -> Objects:
+    """Everything that vehicles may have to stop for: vehicles, the ego, what is scripted, then walkers."""
     bodies, motion, walkers = state.bodies, state.motion, state.walkers
     position, direction = ego_object(ego, shape)
     vehicles = len(motion.s)
@@ -33,7 +33,7 @@ def objects_of(state: TrafficState, ego: EgoState, shape: VehicleShape) -> Objec
     margin = np.empty(vehicles + 1 + len(pace))
     margin[:vehicles], margin[vehicles] = _VEHICLE_MARGIN, _EGO_MARGIN
     margin[vehicles + 1 :] = _WALKER_MARGIN + (_CROSSING_MARGIN - _WALKER_MARGIN) * crosses
-    return Objects(
+    there = Objects(
         np.concatenate((motion.position, (position,), walkers.position)),
         np.concatenate((motion.direction, (direction,), walkers.direction)),
         np.concatenate((motion.speed, (ego.speed,), pace)),
@@ -41,6 +41,13 @@ def objects_of(state: TrafficState, ego: EgoState, shape: VehicleShape) -> Objec
         np.concatenate((bodies.half_width, (0.5 * shape.width,), walkers.bodies.half_width)),
         margin,
     )
+    return there if scripted is None else inserted(there, vehicles + 1, scripted)
+
+
+def inserted(objects: Objects, row: int, others: Objects) -> Objects:
+    """Objects with others from a row on."""
+    pairs = ((getattr(objects, name), getattr(others, name)) for name in Objects.__dataclass_fields__)
+    return Objects(*(np.concatenate((one[:row], other, one[row:])) for one, other in pairs))
 
 
 def untangle(sight: Sight, waiting: Float) -> Sight:
