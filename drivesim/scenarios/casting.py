@@ -20,6 +20,7 @@ from drivesim.traffic.tables import LaneTables
 
 FIRST_ID = 1 << 62  # ids of scripted actors lie beyond all of the town's
 _MEETING = 1.3  # [m] between two ways where they meet
+_TURNS = {"straight": 0.0, "left": 1.5, "right": -1.5}  # [rad]
 _METRES = np.arange(PATH_POINTS) - START
 
 
@@ -112,22 +113,22 @@ def _crossing(scenario: Scenario, actor: Actor, found: Found, tables: LaneTables
     """The way of somebody else through the ego's next junction, that meets the ego's."""
     best: tuple[float, int, float, float] | None = None
     if found.junction is not None:
-        best = min(_meeting_lanes(actor.side, found, tables), default=None)
+        best = min(_meeting_lanes(actor, found, tables), default=None)
     if best is None:
         raise ScenarioError(
             f"{scenario.file}:{actor.line}: actors.{actor.name}.side: found no lane from {actor.side!r} that meets the "
             "ego's way at this place, accepted another side or place"
         )
     _, lane, along, meets = best
-    lanes = [*lanes_before(tables, lane, actor.before + START - along + 1.0), lane]
+    lanes = [*lanes_before(tables, lane, actor.before + START - along + 1.0, found.line.lanes), lane]
     start = float(tables.length[lanes[:-1]].sum()) + along - actor.before - START
     lanes = [*lanes[:-1], *follow_lanes(tables, lane, PATH_POINTS, (found.route_seed, 12))]
     edges = np.append(0.0, np.cumsum(tables.length[lanes])) - start
     return sampled(tables, lanes, edges, 0.0, PATH_POINTS - 1.0), meets
 
 
-def _meeting_lanes(side: str, found: Found, tables: LaneTables) -> list[tuple[float, int, float, float]]:
-    """Lanes of others through the ego's junction: how much they turn, index, and where the ways meet on both [m]."""
+def _meeting_lanes(actor: Actor, found: Found, tables: LaneTables) -> list[tuple[float, int, float, float]]:
+    """Lanes of others through the ego's junction: how far they are from turning as wanted [rad], index, and where the ways meet on both [m]."""
     assert found.junction is not None
     line, graph = found.line, tables.graph
     begin, end = found.junction
@@ -142,14 +143,14 @@ def _meeting_lanes(side: str, found: Found, tables: LaneTables) -> list[tuple[fl
         points = tables.points[graph.offsets[lane] : graph.offsets[lane + 1]]
         gap = np.abs(points[:, None] - own)
         touching = np.flatnonzero(gap.min(axis=1) < _MEETING)
-        if touching.size == 0 or abs(points[0] - own[0]) < 1.0:
+        if touching.size == 0 or touching[0] == 0:  # they never meet, or part
             continue
         row = int(touching[0])
         headings = graph.points[graph.offsets[lane] : graph.offsets[lane + 1], 2]
         relative = np.angle(np.exp(1j * headings[0]) * np.conj(line.direction(begin)))
-        if _side_of(float(relative)) != side:
+        if _side_of(float(relative)) != actor.side:
             continue
-        turn = abs(float(np.angle(np.exp(1j * (headings[-1] - headings[0])))))
+        turn = abs(float(np.angle(np.exp(1j * (headings[-1] - headings[0]))) - _TURNS[actor.turn]))
         meets = begin + int(gap[row].argmin())
         candidates.append((turn, lane, float(graph.arc_length[graph.offsets[lane] + row]), meets))
     return candidates

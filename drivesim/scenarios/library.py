@@ -10,6 +10,7 @@ from drivesim.scenarios.schema import Scenario
 from drivesim.scenarios.yaml_tree import ScenarioError
 
 LIBRARY = Path(__file__).with_name("library")
+EXPERTS = LIBRARY / "experts.json"  # manoeuvres that master the scenarios, by planners.prove_scenarios
 
 
 def library_names() -> tuple[str, ...]:

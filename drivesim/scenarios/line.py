@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -74,12 +75,15 @@ def reference_line(tables: LaneTables, lane: int, s: float, route_seed: int) -> 
     return ReferenceLine(sampled(tables, every, edges, -BEFORE, AHEAD), tuple(lanes), edges[len(before) :])
 
 
-def lanes_before(tables: LaneTables, lane: int, length: float) -> list[int]:
-    """Lanes that lead to a lane as straight as there are, at least `length` [m] of them where the map goes on."""
+def lanes_before(
+    tables: LaneTables, lane: int, length: float, avoid: Collection[int] = ()
+) -> list[int]:
+    """Lanes that lead to a lane as straight as there are, at least `length` [m] of them where the map goes on; none of
+    those to `avoid`."""
     graph, found = tables.graph, []
     sources = np.repeat(np.arange(len(graph)), np.diff(graph.successor_offsets))
     while length > 0.0:
-        candidates = sources[graph.successors == lane]
+        candidates = np.array([c for c in sources[graph.successors == lane].tolist() if c not in avoid], np.int64)
         if candidates.size == 0:
             break
         headings = graph.points[graph.offsets[candidates], 2]

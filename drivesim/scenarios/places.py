@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from drivesim.scenarios.line import AHEAD, BEFORE, ReferenceLine, lane_offsets, reference_line
 from drivesim.scenarios.schema import Place
+from drivesim.scene import Tracks
 from drivesim.town.network import SPACING
 from drivesim.town.town import Town
 from drivesim.traffic.paths import follow_lanes
@@ -21,6 +22,7 @@ _ROUTES = 4  # route seeds that are tried at each lane
 _STRAIGHT = math.radians(10.0)
 _TURN = math.radians(50.0)
 _START = 8.0  # [m] from the start of a lane where drives along straight stretches begin
+_BESIDE = 6.0  # [m] from the ego's way within which things are parked
 _CENTRAL = 1.1  # lattice cells from the middle of the origin cell
 
 
@@ -47,7 +49,7 @@ def find_place(town: Town, place: Place) -> Found | None:
         if s is None or not _lanes_fit(tables, lane, place):
             continue
         found = _on_lane(tables, int(lane), s, place)
-        if found is None:
+        if found is None or (place.parked is not None and _has_parked(window.parked, found, place) != place.parked):
             continue
         if left == 0:
             return found
@@ -67,6 +69,15 @@ def _on_lane(tables: LaneTables, lane: int, s: float, place: Place) -> Found | N
             if found is not None:
                 return found
     return None
+
+
+def _has_parked(standing: Tracks, found: Found, place: Place) -> bool:
+    """Whether something stands beside the stretch on which the ego starts."""
+    reach = place.length if place.kind == "straight" else place.at
+    stretch = found.line.places(np.arange(0.0, reach))
+    centre = standing.position[:, 0] + 1j * standing.position[:, 1]
+    near = centre[np.abs(centre - stretch[0]) < reach + _BESIDE]
+    return bool(near.size) and bool((np.abs(near[:, None] - stretch) < _BESIDE).any())
 
 
 def _central_lanes(tables: LaneTables) -> NDArray[np.int64]:

@@ -66,13 +66,13 @@ def read_scenario(path: Path, variant: int = 0, shown: str | None = None) -> Sce
         weather=top.choice("weather", WEATHERS) if "weather" in top else None,
         time_of_day=top.choice("time_of_day", TIMES_OF_DAY) if "time_of_day" in top else None,
         actors=actors,
-        events=_events(top, names),
+        events=_events(top, names, [actor.name for actor in actors if actor.path in ("across", "crossing")]),
     )
 
 
 def _place(top: Fields) -> Place:
     node = top.required("place")
-    names = ("kind", "length", "junctions", "at", "turn", "priority", "lanes", "lane", "oncoming", "pick")
+    names = ("kind", "length", "junctions", "at", "turn", "priority", "lanes", "lane", "oncoming", "parked", "pick")
     fields = Fields(node, names, top.jitter)
     return Place(
         kind=fields.choice("kind", PLACES),
@@ -84,6 +84,7 @@ def _place(top: Fields) -> Place:
         lanes=fields.integer("lanes", 1, 3) if "lanes" in fields else None,
         lane=fields.choice("lane", ("left", "right")) if "lane" in fields else None,
         oncoming=fields.flag("oncoming", True) if "oncoming" in fields else None,
+        parked=fields.flag("parked", True) if "parked" in fields else None,
         pick=fields.integer("pick", 0, 50, 0),
         line=node.line,
     )
@@ -110,10 +111,11 @@ def _check_name(name: str, node: Node) -> None:
 
 
 def _actor(name: str, node: Node, jitter: Jitter) -> Actor:
-    names = ("class", "path", "at", "lane", "offset", "side", "before", "turned", "speed", "reacts", "size", "present")
+    names = ("class", "path", "at", "lane", "offset", "side", "turn", "before", "turned", "speed", "reacts", "size", "present")
     fields = Fields(node, names, jitter)
     path = fields.choice("path", PATHS, "along")
-    for unused in {"crossing": ("at", "lane", "offset"), "across": ("lane", "offset")}.get(path, ("side", "before")):
+    ignored = {"crossing": ("at", "lane", "offset"), "across": ("lane", "offset", "turn")}
+    for unused in ignored.get(path, ("side", "turn", "before")):
         if unused in fields:
             raise fields.required(unused).error("a field that this path has", f"a field that path {path!r} ignores")
     if path == "across" and "side" in fields:
@@ -130,6 +132,7 @@ def _actor(name: str, node: Node, jitter: Jitter) -> Actor:
         lane=fields.choice("lane", LANES, "ego"),
         offset=fields.number("offset", *ACROSS, 0.0),
         side=fields.choice("side", SIDES, "left" if path == "crossing" else "right"),
+        turn=fields.choice("turn", TURNS, "straight"),
         before=fields.number("before", 0.0, 80.0, 30.0),
         turned=math.radians(fields.number("turned", -180.0, 180.0, 0.0)),
         speed=fields.number("speed", *SPEED, 0.0),
@@ -154,7 +157,7 @@ def _size(fields: Fields) -> tuple[float, float, float] | None:
     return width, length, height
 
 
-def _events(top: Fields, actors: list[str]) -> tuple[Event, ...]:
+def _events(top: Fields, actors: list[str], crossing: list[str]) -> tuple[Event, ...]:
     """Events in the order of the file; each may follow earlier or later ones, but not itself in the end."""
     nodes = dict(top.sections("events"))
     events: list[Event] = []
@@ -163,7 +166,7 @@ def _events(top: Fields, actors: list[str]) -> tuple[Event, ...]:
         if len(events) == MAX_EVENTS:
             raise node.error(f"at most {MAX_EVENTS} events", "one more")
         fields = Fields(node, ("when", "do"), top.jitter)
-        when = _when(fields.required("when"), actors, list(nodes), top.jitter)
+        when = _when(fields.required("when"), actors, crossing, list(nodes), top.jitter)
         events.append(Event(name, when, _action(fields.required("do"), actors, top.jitter), node.line))
     _refuse_cycles(events, nodes)
     return tuple(events)
@@ -181,7 +184,7 @@ def _refuse_cycles(events: list[Event], nodes: dict[str, Node]) -> None:
             raise nodes[event.name].error("events that do not wait for themselves", f"the cycle {loop}")
 
 
-def _when(node: Node, actors: list[str], events: list[str], jitter: Jitter) -> When:
+def _when(node: Node, actors: list[str], crossing: list[str], events: list[str], jitter: Jitter) -> When:
     fields = Fields(node, _CONDITIONS, jitter)
     infinity = float("inf")
     result = {
@@ -192,7 +195,7 @@ def _when(node: Node, actors: list[str], events: list[str], jitter: Jitter) -> W
             for name, high in (("distance", 100.0), ("time_to_collision", 20.0)) if name in fields}  # fmt: skip
     if len({actor for actor, _ in near.values()}) > 1:
         raise node.error("distance and time_to_collision of the same actor", "two actors")
-    at, arriving, within = _arrival(fields.get("ego_arrives"), actors, jitter)
+    at, arriving, within = _arrival(fields.get("ego_arrives"), crossing, jitter)
     after, delay = _after(fields.get("after"), events, jitter)
     return When(
         **result,
@@ -212,7 +215,7 @@ def _near(node: Node, actors: list[str], jitter: Jitter, high: float) -> tuple[s
     return fields.choice("actor", actors), fields.number("below", 0.0, high)
 
 
-def _arrival(node: Node | None, actors: list[str], jitter: Jitter) -> tuple[float | None, str | None, float]:
+def _arrival(node: Node | None, crossing: list[str], jitter: Jitter) -> tuple[float | None, str | None, float]:
     if node is None:
         return None, None, float("inf")
     fields = Fields(node, ("at", "actor", "within"), jitter)
@@ -221,7 +224,7 @@ def _arrival(node: Node | None, actors: list[str], jitter: Jitter) -> tuple[floa
     within = fields.number("within", 0.0, 30.0)
     if "at" in fields:
         return fields.number("at", *ALONG), None, within
-    return None, fields.choice("actor", actors), within
+    return None, fields.choice("actor", crossing), within
 
 
 def _after(node: Node | None, events: list[str], jitter: Jitter) -> tuple[str | None, float]:

@@ -30,6 +30,7 @@ class Place:
     lanes: int | None = None  # in the ego's direction
     lane: str | None = None  # "left" or "right": the ego's among them
     oncoming: bool | None = None  # whether a lane of the other direction lies beside the ego's
+    parked: bool | None = None  # whether something is parked beside the first `length` or `at` metres
     pick: int = 0
     line: int = field(default=0, compare=False)
 
@@ -53,6 +54,7 @@ class Actor:
     lane: str = "ego"
     offset: float = 0.0  # [m], from the lane's middle; `across`: side from which it comes
     side: str = "left"  # `crossing`: where it comes from
+    turn: str = "straight"  # `crossing`: what it does in the junction
     before: float = 0.0  # [m], `crossing` and `across`: from the start to the point where it meets the ego's way
     turned: float = 0.0  # [rad] that the body points left of its path
     speed: float = 0.0  # [m/s]
