@@ -157,8 +157,8 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
     # Gymnasium.
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
-        """Begins a drive. Options: scene, town, weather, time_of_day, route, start_time, or scenario and variant instead
-        of scene, town and route; a source may take fewer.
+        """Begins a drive. Options: scene, town, weather, time_of_day, route, start_time; a source may take fewer. In
+        the town also scenario (name or path) and variant, instead of scene, town and route.
 
         Options given here go before those that the environment was made with.
         """

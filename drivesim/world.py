@@ -140,7 +140,8 @@ class TownSource:
         Options: `town` or `scene` (seed of the town; by default one below 900,000 drawn from `seed`), `weather` and
         `time_of_day` (by default those of the town; `weather` may also name a time of day), `route` (seed of the
         route's choices) and `start_time` [s]; or instead of place and route `scenario` (name in the library or path)
-        and `variant` (its jitter: an integer, 0 for none, or "random", drawn from `seed`). Raises ValueError for others.
+        and `variant` (its jitter: an integer, 0 for none, or "random", drawn from `seed`). Raises ValueError for
+        others.
         """
         options, seed = _checked(options), int(seed)
         if "scenario" in options:
@@ -192,9 +193,7 @@ class TownSource:
         traffic = self._traffic_around(setting.seed, setting.tables, ego, script)
         scene = replace(scene, tracks=script.tracks_with(tracks_of(traffic, standing)))
         place = (float(ego.pose[0, 3]), float(ego.pose[1, 3]))
-        return TownWorld(
-            scene, setting.route, traffic, window, standing, place, town.seed, setting.seed, script=script
-        )
+        return TownWorld(scene, setting.route, traffic, window, standing, place, town.seed, setting.seed, script=script)
 
     def _traffic_around(self, seed: int, tables: LaneTables, ego: EgoState, script: Script) -> TrafficState:
         """The first traffic of a scenario, with free space around its actors too."""
@@ -203,9 +202,7 @@ class TownSource:
             traffic = remove_near(traffic, place, _CLEAR_AROUND)
         return traffic
 
-    def _first_traffic(
-        self, seed: int, tables: LaneTables, ego: EgoState, density: int | None = None
-    ) -> TrafficState:
+    def _first_traffic(self, seed: int, tables: LaneTables, ego: EgoState, density: int | None = None) -> TrafficState:
         """Traffic that has been moving for a while, with free space around the ego."""
         model = self._model(density)
         if not model.demand.density:

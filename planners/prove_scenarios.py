@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from drivesim.env import DriveWorldEnv
-from drivesim.rollout import Policy
 from drivesim.scenarios import library_names, load_scenario
 from drivesim.scenarios.library import EXPERTS
 from planners.lane_follower import LaneFollower
@@ -36,8 +35,8 @@ def make_env() -> DriveWorldEnv:
     return DriveWorldEnv(generator=None, action="physical", observation=("ego", "route", "boxes"), seconds=None)
 
 
-def outcome(env: DriveWorldEnv, name: str, variant: int, policy: Policy) -> str:
-    """"success", or what failed: the names of failed criteria."""
+def outcome(env: DriveWorldEnv, name: str, variant: int, policy: LaneFollower | ManoeuvrePolicy) -> str:
+    """ "success", or what failed: the names of failed criteria."""
     observation, info = env.reset(seed=0, options={"scenario": name, "variant": variant})
     policy.reset(info)
     over = False

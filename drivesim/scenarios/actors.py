@@ -84,9 +84,7 @@ def _moved(cast: Cast, actors: Actors, s: Float, offset: Float, speed: Float, si
     velocity = along * (speed + 1j * sideways)
     moving = speed > _SLOW
     direction = np.where(moving, velocity / np.maximum(np.abs(velocity), 1e-9), along) * np.exp(1j * cast.turned)
-    return replace(
-        actors, s=s, offset=offset, speed=speed, position=position, direction=direction, velocity=velocity
-    )
+    return replace(actors, s=s, offset=offset, speed=speed, position=position, direction=direction, velocity=velocity)
 
 
 def _following(cast: Cast, actors: Actors, others: Objects) -> Float:

@@ -77,7 +77,9 @@ def _delivered(
         random = generator(seed, 74, index, round(time / step_seconds))
         noise = random.normal(0.0, fault.strength, shown[index].shape)
         return np.clip(np.round(shown[index] + noise), 0, 255).astype(np.uint8)
-    return turned(shown[index], rig.resized(shown.shape[1:3]).intrinsics[rig.names.index(name)], fault.strength)
+    return turned(
+        shown[index], rig.resized((shown.shape[1], shown.shape[2])).intrinsics[rig.names.index(name)], fault.strength
+    )
 
 
 def turned(picture: Pictures, intrinsics: NDArray[np.float64], angle: float) -> Pictures:

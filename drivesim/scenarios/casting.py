@@ -69,9 +69,7 @@ def _body(actor: Actor, identity: int, seed: int) -> Bodies:
     body = make_body(identity, actor.class_name, 1.0, 40.0, generator(seed, 73, identity - FIRST_ID))
     if actor.size is None:
         return body
-    return Bodies(
-        body.ids, body.class_ids, np.array([actor.size]), body.color, body.eagerness, body.top_speed
-    )
+    return Bodies(body.ids, body.class_ids, np.array([actor.size]), body.color, body.eagerness, body.top_speed)
 
 
 def _paths(points: Complex) -> Paths:
@@ -128,7 +126,8 @@ def _crossing(scenario: Scenario, actor: Actor, found: Found, tables: LaneTables
 
 
 def _meeting_lanes(actor: Actor, found: Found, tables: LaneTables) -> list[tuple[float, int, float, float]]:
-    """Lanes of others through the ego's junction: how far they are from turning as wanted [rad], index, and where the ways meet on both [m]."""
+    """Lanes of others through the ego's junction: how far they are from turning as wanted [rad], index, and where the
+    ways meet on both [m]."""
     assert found.junction is not None
     line, graph = found.line, tables.graph
     begin, end = found.junction
@@ -165,7 +164,9 @@ def _side_of(relative: float) -> str | None:
     return "left" if relative < 0.0 else "right"
 
 
-def check_free(scenario: Scenario, cast: Cast, actors: Actors, ego: EgoState, shape: VehicleShape, standing: Tracks) -> None:
+def check_free(
+    scenario: Scenario, cast: Cast, actors: Actors, ego: EgoState, shape: VehicleShape, standing: Tracks
+) -> None:
     """Raises ScenarioError where an actor starts inside the ego, another actor or something that stands there."""
     size = cast.bodies.size
     xyz = np.stack([actors.position.real, actors.position.imag, 0.5 * size[:, 2]], axis=-1)

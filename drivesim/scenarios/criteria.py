@@ -23,7 +23,7 @@ class Criteria:
 
     @property
     def outcome(self) -> str:
-        """"failure" as soon as one has failed, "success" when all are met, else "running"."""
+        """ "failure" as soon as one has failed, "success" when all are met, else "running"."""
         states = [state for _, state in self.states]
         if FAILED in states:
             return "failure"
@@ -87,5 +87,3 @@ def report(script: Script, criteria: Criteria) -> dict[str, Any]:
         "impact_speed": criteria.impact, "camera_faults": [fault.kind for fault, begun in script.faults
                                                            if script.time < begun + fault.seconds],
     }  # fmt: skip
-
-

@@ -75,12 +75,11 @@ def reference_line(tables: LaneTables, lane: int, s: float, route_seed: int) -> 
     return ReferenceLine(sampled(tables, every, edges, -BEFORE, AHEAD), tuple(lanes), edges[len(before) :])
 
 
-def lanes_before(
-    tables: LaneTables, lane: int, length: float, avoid: Collection[int] = ()
-) -> list[int]:
+def lanes_before(tables: LaneTables, lane: int, length: float, avoid: Collection[int] = ()) -> list[int]:
     """Lanes that lead to a lane as straight as there are, at least `length` [m] of them where the map goes on; none of
     those to `avoid`."""
-    graph, found = tables.graph, []
+    found: list[int] = []
+    graph = tables.graph
     sources = np.repeat(np.arange(len(graph)), np.diff(graph.successor_offsets))
     while length > 0.0:
         candidates = np.array([c for c in sources[graph.successors == lane].tolist() if c not in avoid], np.int64)
@@ -94,9 +93,7 @@ def lanes_before(
     return found
 
 
-def sampled(
-    tables: LaneTables, lanes: list[int], edges: NDArray[np.float64], start: float, length: float
-) -> Complex:
+def sampled(tables: LaneTables, lanes: list[int], edges: NDArray[np.float64], start: float, length: float) -> Complex:
     """Points every metre from `start` to `length` [m] on the axis in which the lanes begin at `edges`; straight on
     beyond both ends."""
     graph = tables.graph

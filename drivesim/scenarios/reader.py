@@ -111,7 +111,21 @@ def _check_name(name: str, node: Node) -> None:
 
 
 def _actor(name: str, node: Node, jitter: Jitter) -> Actor:
-    names = ("class", "path", "at", "lane", "offset", "side", "turn", "before", "turned", "speed", "reacts", "size", "present")
+    names = (
+        "class",
+        "path",
+        "at",
+        "lane",
+        "offset",
+        "side",
+        "turn",
+        "before",
+        "turned",
+        "speed",
+        "reacts",
+        "size",
+        "present",
+    )
     fields = Fields(node, names, jitter)
     path = fields.choice("path", PATHS, "along")
     ignored = {"crossing": ("at", "lane", "offset"), "across": ("lane", "offset", "turn")}

@@ -71,9 +71,7 @@ class Script:
         return tracks_with(tracks, self.part.cast, self.actors)
 
 
-def begin(
-    scenario: Scenario, found: Found, cast: Cast, actors: Actors, seed: int, scene: Scene
-) -> Script:
+def begin(scenario: Scenario, found: Found, cast: Cast, actors: Actors, seed: int, scene: Scene) -> Script:
     """The script at the start of a drive."""
     part = Part(scenario, found, cast, triggers_of(scenario.events, cast.names, cast.meets), seed)
     script = Script(
@@ -175,4 +173,3 @@ def _with(column: NDArray, row: int, value: float | bool) -> NDArray:
     changed = column.copy()
     changed[row] = value
     return changed
-

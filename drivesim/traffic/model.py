@@ -22,7 +22,16 @@ from drivesim.traffic.intent import PAST_LINE, EgoIntent, contenders
 from drivesim.traffic.junctions import decide
 from drivesim.traffic.lane_change import held_up, must_change, try_change
 from drivesim.traffic.perception import Objects, Sight, look_ahead
-from drivesim.traffic.population import Demand, extend_paths, fill, refill, remove_far, remove_near, with_path, without_newcomers_near
+from drivesim.traffic.population import (
+    Demand,
+    extend_paths,
+    fill,
+    refill,
+    remove_far,
+    remove_near,
+    with_path,
+    without_newcomers_near,
+)
 from drivesim.traffic.state import Bodies, Float, Motion, TrafficState, Walkers, empty_state
 from drivesim.traffic.tables import LaneTables
 from drivesim.traffic.walkers import choose_ways, move, steer
