@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -130,7 +130,7 @@ class _Builder:
             inner = f"{field}.{key}" if field else key
             if key in entries:
                 raise self._error(line, inner, f"the key again (first on line {entries[key].line})", "each key once")
-            entries[key] = self._node(next(self.events), inner)
+            entries[key] = replace(self._node(next(self.events), inner), line=line)
         return entries
 
 
