@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 RENDER_FPS = 12.0
 IMAGE_SIZE = (72, 128)
+_EVENT_SECONDS = 1.5  # that the picture tells of an event of the scenario
 CURVE_STEPS = 240  # steps kept for the curves of the picture
 Info = dict[str, Any]
 
@@ -221,7 +222,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         state = self._running("picture")
         scene, names = state.world.scene, self.generator.spec.cameras if self.generator else CAMERAS
         panel = Panel(
-            title, self.time, state.action, scene.ego.acceleration, scene.ego.steering, _event_words(state.events),
+            title, self.time, state.action, scene.ego.acceleration, scene.ego.steering, _event_words(state),
             state.terms, list(state.speeds), list(state.rewards),
         )  # fmt: skip
         frames = camera_dict(state.frames, names) if state.frames is not None else None
@@ -359,9 +360,10 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
             "heading_error": state.route.heading_error, "distance": state.distance,
             "tracks": float(len(state.world.scene.tracks)),
         }  # fmt: skip
-        info = {"rewards": dict(state.terms), "events": events, "metrics": metrics, "timings": timings}
+        info: Info = {"rewards": dict(state.terms), "events": events, "metrics": metrics, "timings": timings}
         if state.script is not None and state.criteria is not None:
             info["scenario"] = report(state.script, state.criteria)
+            info["events"]["scenario"] = state.criteria.outcome
         return info
 
     def _show(self) -> None:
@@ -397,9 +399,10 @@ def _image_size(wanted: Sequence[int] | None, drawn: tuple[int, int] | None) -> 
     return size[0], size[1]
 
 
-def _event_words(events: Events) -> list[str]:
-    words = [f"hit {collision.class_name}" for collision in events.collisions]
-    return words + ["off road"] * events.off_road
+def _event_words(state: EnvState) -> list[str]:
+    words = [f"hit {collision.class_name}" for collision in state.events.collisions]
+    words += ["off road"] * state.events.off_road
+    return words if state.script is None else words + state.script.recent_events(_EVENT_SECONDS)
 
 
 def _pictures(frames: torch.Tensor) -> NDArray[np.uint8]:

@@ -228,7 +228,7 @@ class TownSource:
         route = follow(world.route, tables, ego)
         model = self.model if script is None else self._model(script.scenario.traffic)
         if script is not None:
-            others = objects_of(traffic, before.ego, self.vehicle)
+            others = objects_of(traffic, before.ego, self.vehicle) if script.needs_others else None
             script, scripted = advance(script, before.ego, self.vehicle, others, dt), script.objects()
         else:
             scripted = None

@@ -60,10 +60,18 @@ def place(cast: Cast, actors: Actors) -> Actors:
     return _moved(cast, actors, actors.s, actors.offset, actors.speed, np.zeros_like(actors.s))
 
 
-def step(cast: Cast, actors: Actors, others: Objects, time: float, dt: float) -> Actors:
-    """The actors after `dt` [s]; those who react keep their distance from each other and from the `others`."""
+def anybody_reacts(actors: Actors) -> bool:
+    """Whether some actor looks at the others."""
+    return bool((actors.reacts & actors.present).any())
+
+
+def step(cast: Cast, actors: Actors, others: Objects | None, time: float, dt: float) -> Actors:
+    """The actors after `dt` [s]; those who react keep their distance from each other and from the `others`.
+
+    Who has come to the end of its path is gone.
+    """
     rate = np.clip((actors.wanted - actors.speed) / dt, -actors.rate, actors.rate)
-    if bool((actors.reacts & actors.present).any()):
+    if others is not None and anybody_reacts(actors):
         rate = np.where(actors.reacts, np.minimum(rate, _following(cast, actors, others)), rate)
     speed = np.maximum(actors.speed + rate * dt, 0.0)
     s = np.minimum(actors.s + 0.5 * (actors.speed + speed) * dt, PATH_POINTS - 3.0)
@@ -71,7 +79,8 @@ def step(cast: Cast, actors: Actors, others: Objects, time: float, dt: float) ->
     smooth = share * share * (3.0 - 2.0 * share)
     offset = actors.move_from + smooth * (actors.move_to - actors.move_from)
     door = actors.door + np.clip(actors.door_to - actors.door, -_DOOR_SPEED * dt, _DOOR_SPEED * dt)
-    actors = replace(actors, acceleration=(speed - actors.speed) / dt, door=door)
+    present = actors.present & (s < PATH_POINTS - 4.0)
+    actors = replace(actors, acceleration=(speed - actors.speed) / dt, door=door, present=present)
     return _moved(cast, actors, s, offset, speed, (offset - actors.offset) / dt)
 
 

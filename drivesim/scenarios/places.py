@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,18 @@ class Found:
     offsets: dict[str, float]  # [m] of the lanes beside the ego's
 
 
-@lru_cache(maxsize=128)
+_FOUND: weakref.WeakKeyDictionary[Town, dict[Place, Found | None]] = weakref.WeakKeyDictionary()
+
+
 def find_place(town: Town, place: Place) -> Found | None:
-    """The place's `pick`-th fit in the middle of a town, None if there are not that many."""
+    """The place's `pick`-th fit in the middle of a town, None if there are not that many; searched once per town."""
+    known = _FOUND.setdefault(town, {})
+    if place not in known:
+        known[place] = _search(town, place)
+    return known[place]
+
+
+def _search(town: Town, place: Place) -> Found | None:
     window = town.window(ORIGIN)
     tables = lane_tables(window.map, window.parked)
     left = place.pick

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivesim.scenarios.actors import Actors, Cast, objects_of, step, tracks_with
+from drivesim.scenarios.actors import Actors, Cast, anybody_reacts, objects_of, step, tracks_with
 from drivesim.scenarios.casting import lane_offset
 from drivesim.scenarios.line import ReferenceLine
 from drivesim.scenarios.places import Found
@@ -62,6 +62,16 @@ class Script:
         """What is being played."""
         return self.part.scenario
 
+    @property
+    def needs_others(self) -> bool:
+        """Whether `advance` has to know where everybody else is."""
+        return anybody_reacts(self.actors)
+
+    def recent_events(self, seconds: float) -> list[str]:
+        """Names of the events of the last seconds."""
+        events = self.scenario.events
+        return [event.name for event, at in zip(events, self.fired.tolist()) if self.time - at <= seconds]
+
     def objects(self) -> Objects:
         """The actors as things that others see."""
         return objects_of(self.part.cast, self.actors)
@@ -78,12 +88,12 @@ def begin(scenario: Scenario, found: Found, cast: Cast, actors: Actors, seed: in
         part, actors, np.full(len(scenario.events), np.nan), (), scene.tags, 0.0, 0.0, 0.0,
         np.full(len(cast.names), np.inf),
     )  # fmt: skip
-    return _seen(script, scene.ego, scene.vehicle)
+    return observed(script, scene.ego, scene.vehicle)
 
 
-def advance(script: Script, ego: EgoState, shape: VehicleShape, others: Objects, dt: float) -> Script:
+def advance(script: Script, ego: EgoState, shape: VehicleShape, others: Objects | None, dt: float) -> Script:
     """The script `dt` [s] later. Events are decided on, and actors look at, what is before the step: the `ego` and
-    `others`, the ego among them."""
+    `others`, the ego among them, which may be None where no actor reacts."""
     script = _happen(script, ego, shape)
     actors = step(script.part.cast, script.actors, others, script.time, dt) if script.part.cast.names else script.actors
     return replace(script, actors=actors, time=script.time + dt)
@@ -91,10 +101,6 @@ def advance(script: Script, ego: EgoState, shape: VehicleShape, others: Objects,
 
 def observed(script: Script, ego: EgoState, shape: VehicleShape) -> Script:
     """The script with where the ego has come to."""
-    return _seen(script, ego, shape)
-
-
-def _seen(script: Script, ego: EgoState, shape: VehicleShape) -> Script:
     place = complex(ego.pose[0, 3], ego.pose[1, 3])
     progress, offset = script.part.line.project(place, script.progress)
     distance = script.distance
