@@ -24,6 +24,8 @@ from drivesim.judge import Verdict, judge
 from drivesim.observations import ROUTE_POINTS, ROUTE_SPACING, Observation, Truth, View, make_sensors
 from drivesim.rewards import RewardWeights, weighted_sum
 from drivesim.route_frame import RoutePosition, locate, points_ahead
+from drivesim.scenarios.camera_faults import CameraMemory, faulty, remember, remembered_steps
+from drivesim.scenarios.criteria import Criteria, assess, report
 from drivesim.scene import CAMERAS, Scene
 from drivesim.sources import check_options, first_frames, make_source
 from drivesim.timings import Stopwatch, Timings
@@ -31,10 +33,12 @@ from drivesim.vehicle import KinematicBicycle
 from drivesim.video import Panel, camera_dict, compose
 
 if TYPE_CHECKING:
+    from drivesim.scenarios.script import Script
     from drivesim.world import World, WorldSource
 
 RENDER_FPS = 12.0
 IMAGE_SIZE = (72, 128)
+_EVENT_SECONDS = 1.5  # that the picture tells of an event of the scenario
 CURVE_STEPS = 240  # steps kept for the curves of the picture
 Info = dict[str, Any]
 
@@ -57,6 +61,13 @@ class EnvState:
     events: Events = field(default_factory=Events)
     speeds: deque[float] = field(default_factory=lambda: deque(maxlen=CURVE_STEPS))
     rewards: deque[float] = field(default_factory=lambda: deque(maxlen=CURVE_STEPS))
+    criteria: Criteria | None = None  # of the scenario, if one is played
+    cameras: CameraMemory = field(default_factory=CameraMemory)  # what camera faults of a scenario need
+
+    @property
+    def script(self) -> Script | None:
+        """The scenario that is played."""
+        return getattr(self.world, "script", None)
 
     def copy(self) -> EnvState:
         """An independent copy. Worlds and scenes are frozen and therefore shared."""
@@ -147,7 +158,8 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
     # Gymnasium.
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
-        """Begins a drive. Options: scene, town, weather, time_of_day, route, start_time; a source may take fewer.
+        """Begins a drive. Options: scene, town, weather, time_of_day, route, start_time; a source may take fewer. In
+        the town also scenario (name or path) and variant, instead of scene, town and route.
 
         Options given here go before those that the environment was made with.
         """
@@ -163,6 +175,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         self._state = EnvState(world, anchor, position, generator, frames, self.np_random)
         self._state.speeds.append(world.scene.ego.speed)
         self._state.rewards.append(0.0)
+        self._play(self._state, Events())
         observation = self._observe()
         clock.lap("observe")
         if self.render_mode == "human":
@@ -188,6 +201,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
             clock.lap("commit")
         terminated = bool(verdict.events.collisions) or verdict.events.off_road
         truncated = self.seconds is not None and state.steps * self.step_seconds >= self.seconds - 1e-9
+        truncated |= state.criteria is not None and state.criteria.outcome != "running"
         state.over = terminated or truncated
         if self.render_mode == "human":
             self._show()
@@ -209,7 +223,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         state = self._running("picture")
         scene, names = state.world.scene, self.generator.spec.cameras if self.generator else CAMERAS
         panel = Panel(
-            title, self.time, state.action, scene.ego.acceleration, scene.ego.steering, _event_words(state.events),
+            title, self.time, state.action, scene.ego.acceleration, scene.ego.steering, _event_words(state),
             state.terms, list(state.speeds), list(state.rewards),
         )  # fmt: skip
         frames = camera_dict(state.frames, names) if state.frames is not None else None
@@ -302,12 +316,33 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         state.action = action
         state.speeds.append(world.scene.ego.speed)
         state.rewards.append(weighted_sum(verdict.terms, self.weights))
+        self._play(state, verdict.events)
+
+    def _play(self, state: EnvState, events: Events) -> None:
+        """Judges the scenario, if one is played, and remembers what its camera faults need."""
+        script, scene = state.script, state.world.scene
+        if script is None:
+            return
+        state.criteria = assess(script, state.criteria, events, scene.ego, scene.tracks)
+        if state.frames is not None:
+            steps = remembered_steps(script.scenario, self.step_seconds)
+            state.cameras = remember(state.cameras, state.frames, script.faults, steps)
+
+    def _observed_frames(self, state: EnvState) -> NDArray[np.uint8] | None:
+        """The pictures as the cameras of the car deliver them."""
+        script = state.script
+        if script is None or state.frames is None or not script.faults or self.generator is None:
+            return state.frames
+        return faulty(
+            state.cameras, script.faults, self.generator.spec.cameras, state.world.scene.rig, script.time,
+            self.step_seconds, script.part.seed,
+        )  # fmt: skip
 
     def _observe(self) -> Observation:
         state = self._running("observe")
         scene, route = state.world.scene, state.world.route.points
         ahead = points_ahead(route, state.route, scene.ego, ROUTE_POINTS, ROUTE_SPACING)
-        view = View(scene, ahead, state.frames, self._truth)
+        view = View(scene, ahead, self._observed_frames(state), self._truth)
         observation: Observation = {}
         for sensor in self._sensors:
             observation.update(sensor.observe(view))
@@ -326,7 +361,11 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
             "heading_error": state.route.heading_error, "distance": state.distance,
             "tracks": float(len(state.world.scene.tracks)),
         }  # fmt: skip
-        return {"rewards": dict(state.terms), "events": events, "metrics": metrics, "timings": timings}
+        info: Info = {"rewards": dict(state.terms), "events": events, "metrics": metrics, "timings": timings}
+        if state.script is not None and state.criteria is not None:
+            info["scenario"] = report(state.script, state.criteria)
+            info["events"]["scenario"] = state.criteria.outcome
+        return info
 
     def _show(self) -> None:
         if self._window is None:
@@ -361,9 +400,10 @@ def _image_size(wanted: Sequence[int] | None, drawn: tuple[int, int] | None) -> 
     return size[0], size[1]
 
 
-def _event_words(events: Events) -> list[str]:
-    words = [f"hit {collision.class_name}" for collision in events.collisions]
-    return words + ["off road"] * events.off_road
+def _event_words(state: EnvState) -> list[str]:
+    words = [f"hit {collision.class_name}" for collision in state.events.collisions]
+    words += ["off road"] * state.events.off_road
+    return words if state.script is None else words + state.script.recent_events(_EVENT_SECONDS)
 
 
 def _pictures(frames: torch.Tensor) -> NDArray[np.uint8]:

@@ -73,13 +73,15 @@ class Trace:
 
     @property
     def ending(self) -> str:
-        """Why the drive ended: collision, off_road, time or policy."""
+        """Why the drive ended: collision, off_road, goal (of a scenario), time or policy."""
         last = self.steps[-1] if self.steps else None
         if last is None or not (last.terminated or last.truncated):
             return "policy"
         if last.events["collisions"]:
             return "collision"
-        return "off_road" if last.events["off_road"] else "time"
+        if last.events["off_road"]:
+            return "off_road"
+        return "goal" if last.events.get("scenario") == "success" else "time"
 
     def summary(self) -> dict[str, Any]:
         """Figures of the whole drive."""

@@ -15,9 +15,10 @@ from drivesim.scene import Scene
 if TYPE_CHECKING:
     from drivesim.world import World, WorldSource
 
+FIRST_TOWN = 900_000  # where commands drive unless told otherwise
 SOURCES = ("town", "nuscenes")
 TRAFFIC = ("idm", "log", "none")
-RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time")
+RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time", "scenario", "variant")
 
 
 def make_source(
@@ -48,6 +49,12 @@ def check_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"options: found unknown {unknown}, accepted {list(RESET_OPTIONS)}")
     return dict(options or {})
+
+
+def start_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a command's reset: the first evaluation town, unless a town, a scene or a scenario is asked for."""
+    asked = any(options.get(name) is not None for name in ("town", "scene", "scenario"))
+    return dict(options) if asked or "town" not in options else {**options, "town": FIRST_TOWN}
 
 
 def first_frames(source: WorldSource, world: World, spec: GeneratorSpec) -> NDArray[np.uint8] | None:

@@ -14,17 +14,23 @@ from numpy.typing import NDArray
 from drivesim.ground_view import coverage_pyramid, has_pyramid
 from drivesim.map_raster import map_raster
 from drivesim.route import Route, ego_intent, follow, start_route
+from drivesim.scenarios.library import load_scenario
+from drivesim.scenarios.script import Script, advance, observed
+from drivesim.scenarios.staging import raise_curtain, set_up
 from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, HdMap, Scene, Tags, Tracks, VehicleShape
 from drivesim.town.hashing import mix
 from drivesim.town.rig import nuscenes_rig
 from drivesim.town.town import Town, TownWindow
 from drivesim.traffic import Demand, LaneTables, ReactiveTraffic, TrafficState, empty_state, lane_tables, tracks_of
+from drivesim.traffic.driving import objects_of
 from drivesim.traffic.paths import open_lane
+from drivesim.traffic.population import remove_near
 from drivesim.traffic.walking import walking_graph
 
 EVALUATION_TOWNS = 900_000  # town seeds from here on are for evaluation only
 TRAFFIC = ("idm", "none")
-RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time")
+RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time", "scenario", "variant")
+_OF_SCENARIOS = ("scenario", "variant", "weather", "time_of_day", "start_time")
 _VIEW = 100.0  # [m] around the ego within which standing objects are in the scene
 _VIEW_SLACK = 12.0  # [m] that the ego drives before they are looked up again
 _REACH = 150.0  # [m] of map that must lie around the ego
@@ -97,6 +103,7 @@ class TownWorld:
     seed: int
     streets: Town  # that windows are cut from; it stays for as long as one of its worlds
     step_index: int = 0
+    script: Script | None = None  # of the scenario that is played
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TownWorld:
         return self
@@ -159,16 +166,20 @@ class TownSource:
         self.rig = nuscenes_rig() if rig is None else rig
         self.vehicle = vehicle or VehicleShape()
         self.model = ReactiveTraffic(Demand(density=density if traffic == "idm" else 0), shape=self.vehicle)
-        self.reactive = traffic == "idm" and density > 0
+        self.lively = traffic == "idm"
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> TownWorld:
         """A drive that begins at a random place of a town.
 
         Options: `town` or `scene` (seed of the town; by default one below 900,000 drawn from `seed`), `weather` and
         `time_of_day` (by default those of the town; `weather` may also name a time of day), `route` (seed of the
-        route's choices) and `start_time` [s]. Raises ValueError for others.
+        route's choices) and `start_time` [s]; or instead of place and route `scenario` (name in the library or path)
+        and `variant` (its jitter: an integer, 0 for none, or "random", drawn from `seed`). Raises ValueError for
+        others.
         """
         options, seed = _checked(options), int(seed)
+        if "scenario" in options:
+            return self._reset_scenario(seed, options)
         town_seed = int(options.get("town", options.get("scene", mix(seed, 60) % EVALUATION_TOWNS)))
         town = _town(town_seed)
         route = _first_route(town, seed, int(options.get("route", mix(seed, 62) & _SEED_BITS)))
@@ -192,38 +203,90 @@ class TownSource:
         )
         return TownWorld(scene, route, traffic, window, standing, (x, y), town_seed, seed, town)
 
-    def _first_traffic(self, seed: int, tables: LaneTables, ego: EgoState) -> TrafficState:
+    def _reset_scenario(self, seed: int, options: Mapping[str, Any]) -> TownWorld:
+        """The start of a scenario. All of it follows from its file and its variant, nothing else from `seed`."""
+        variant = options.get("variant", 0)
+        scenario = load_scenario(options["scenario"], mix(seed, 64) & _SEED_BITS if variant == "random" else variant)
+        town = _town(scenario.town)
+        setting = set_up(scenario, town)
+        window, ego = town.window(setting.ego.xy), setting.ego
+        standing = _standing(window, ego)
+        tags = _tags(town.tags, {"weather": scenario.weather, "time_of_day": scenario.time_of_day})
+        scene = Scene(
+            timestamp=float(options.get("start_time", 0.0)),
+            ego=ego,
+            tracks=standing,
+            map=window.map,
+            rig=self.rig,
+            tags=_tags(tags, options),
+            statics=window.statics,
+            vehicle=self.vehicle,
+            description=f"scenario {scenario.name}, variant {scenario.variant}",
+        )
+        script = raise_curtain(setting, scene)
+        traffic = self._traffic_around(setting.seed, setting.tables, ego, script)
+        scene = replace(scene, tracks=script.tracks_with(tracks_of(traffic, standing)))
+        place = (float(ego.pose[0, 3]), float(ego.pose[1, 3]))
+        return TownWorld(
+            scene, setting.route, traffic, window, standing, place, town.seed, setting.seed, town, script=script
+        )
+
+    def _traffic_around(self, seed: int, tables: LaneTables, ego: EgoState, script: Script) -> TrafficState:
+        """The first traffic of a scenario, with free space around its actors too."""
+        traffic = self._first_traffic(seed, tables, ego, script.scenario.traffic)
+        for place in script.objects().position.tolist():
+            traffic = remove_near(traffic, place, _CLEAR_AROUND)
+        return traffic
+
+    def _first_traffic(self, seed: int, tables: LaneTables, ego: EgoState, density: int | None = None) -> TrafficState:
         """Traffic that has been moving for a while, with free space around the ego."""
-        if not self.reactive:
+        model = self._model(density)
+        if not model.demand.density:
             return empty_state(seed)
-        state = self.model.reset(seed, tables, ego)
+        state = model.reset(seed, tables, ego)
         for _ in range(round(_WARM_UP / _DT)):
-            state = self.model.step(state, tables, ego, None, _DT, ghost=True)
-        return self.model.make_way(state, ego, _CLEAR_AROUND)
+            state = model.step(state, tables, ego, None, _DT, ghost=True)
+        return model.make_way(state, ego, _CLEAR_AROUND)
+
+    def _model(self, density: int | None) -> ReactiveTraffic:
+        """The traffic model, with a density of a scenario's own."""
+        if density is None or not self.lively:
+            return self.model
+        return replace(self.model, demand=replace(self.model.demand, density=density))
 
     def step(self, world: TownWorld, ego: EgoState, dt: float) -> TownWorld:
         """The world `dt` [s] later with the ego where it was driven to."""
-        window, traffic, before = world.window, world.traffic, world.scene
+        window, traffic, before, script = world.window, world.traffic, world.scene, world.script
         x, y = ego.pose[:2, 3].tolist()
         if not _is_in(window, x, y):
             window = world.streets.window(ego.xy)
         tables = _tables(window)
         route = follow(world.route, tables, ego)
         _look_forward(world.streets, window, route)
-        if self.reactive:
+        model = self.model if script is None else self._model(script.scenario.traffic)
+        if script is not None:
+            others = objects_of(traffic, before.ego, self.vehicle) if script.needs_others else None
+            script, scripted = advance(script, before.ego, self.vehicle, others, dt), script.objects()
+        else:
+            scripted = None
+        if model.demand.density:
             front = self.vehicle.length - self.vehicle.rear_overhang
-            intent = ego_intent(route, tables, front) if self.model.decides_at(traffic.step_index) else None
-            traffic = self.model.step(traffic, tables, before.ego, intent, dt)
+            intent = ego_intent(route, tables, front) if model.decides_at(traffic.step_index) else None
+            traffic = model.step(traffic, tables, before.ego, intent, dt, scripted=scripted)
         standing, (x0, y0) = world.standing, world.standing_at
         if window is not world.window or abs(x - x0) + abs(y - y0) > _VIEW_SLACK:
             standing, x0, y0 = _standing(window, ego), x, y
+        tracks, tags = tracks_of(traffic, standing), before.tags
+        if script is not None:
+            script = observed(script, ego, self.vehicle)
+            tracks, tags = script.tracks_with(tracks), script.tags
         scene = Scene(
-            before.timestamp + dt, ego, tracks_of(traffic, standing), window.map, self.rig, before.tags, window.statics,
-            self.vehicle, None, before.description,
+            before.timestamp + dt, ego, tracks, window.map, self.rig, tags, window.statics, self.vehicle, None,
+            before.description,
         )  # fmt: skip
         return TownWorld(
             scene, route, traffic, window, standing, (x0, y0), world.town, world.seed, world.streets,
-            world.step_index + 1,
+            world.step_index + 1, script,
         )  # fmt: skip
 
     def history_frames(self, world: TownWorld) -> None:
@@ -254,9 +317,13 @@ def _standing(window: TownWindow, ego: EgoState) -> Tracks:
 def _checked(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """The options that are given; ValueError for unknown names and for values of another kind."""
     given = {name: value for name, value in (options or {}).items() if value is not None}
-    unknown = sorted(set(given) - set(RESET_OPTIONS))
+    accepted = _OF_SCENARIOS if "scenario" in given else RESET_OPTIONS
+    unknown = sorted(set(given) - set(accepted))
     if unknown:
-        raise ValueError(f"options: found {unknown}, accepted in the town {list(RESET_OPTIONS)}")
+        where = "with a scenario" if "scenario" in given else "in the town"
+        raise ValueError(f"options: found {unknown}, accepted {where} {list(accepted)}")
+    if "variant" in given and "scenario" not in given:
+        raise ValueError(f"options['variant']: found {given['variant']!r}, accepted together with a scenario")
     for name in ("scene", "town", "route"):
         value = given.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:

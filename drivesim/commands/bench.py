@@ -11,6 +11,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from drivesim.bench import BenchConfig, benchmark, machine, table
+from drivesim.sources import start_options
 
 
 @hydra.main(config_path="pkg://drivesim.configs", config_name="bench", version_base="1.3")
@@ -24,7 +25,7 @@ def main(config: DictConfig) -> None:
         settings["seed"],
         tuple(drift) if drift else None,
         settings["env"],
-        settings["options"],
+        start_options(settings["options"]),
     )
     results = [benchmark(generator, bench) for generator in settings["generators"]]
     print(table(results))

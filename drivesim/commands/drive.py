@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from drivesim.env import DriveWorldEnv
 from drivesim.rollout import Policy, Trace, load_policy, run
+from drivesim.sources import start_options
 from drivesim.video import VideoWriter
 
 
@@ -35,7 +36,7 @@ def drive(settings: dict[str, Any], out: Path) -> Trace:
             film.write(world.picture(title))
             bar.update(len(trace.steps) - bar.n)
 
-        trace = run(env, policy, seed=settings["seed"], options=settings["options"], on_step=show)
+        trace = run(env, policy, seed=settings["seed"], options=start_options(settings["options"]), on_step=show)
     env.close()
     trace.save(out.with_suffix(".json"))
     return trace

@@ -44,8 +44,8 @@ def _half_sizes(bodies: Bodies, people: Bodies, length: float, width: float) -> 
     )
 
 
-def objects_of(state: TrafficState, ego: EgoState, shape: VehicleShape) -> Objects:
-    """Everything that vehicles may have to stop for: vehicles, then the ego, then walkers."""
+def objects_of(state: TrafficState, ego: EgoState, shape: VehicleShape, scripted: Objects | None = None) -> Objects:
+    """Everything that vehicles may have to stop for: vehicles, the ego, what is scripted, then walkers."""
     motion, walkers = state.motion, state.walkers
     vehicles, count = len(motion.s), len(state) + 1
     people = slice(vehicles + 1, count)
@@ -59,7 +59,14 @@ def objects_of(state: TrafficState, ego: EgoState, shape: VehicleShape) -> Objec
     margin[:vehicles], margin[vehicles] = _VEHICLE_MARGIN, _EGO_MARGIN
     margin[people] = _WALKER_MARGIN + (_CROSSING_MARGIN - _WALKER_MARGIN) * crosses
     half_length, half_width = _half_sizes(state.bodies, walkers.bodies, shape.length, shape.width)
-    return Objects(place, facing, speed, half_length, half_width, margin)
+    there = Objects(place, facing, speed, half_length, half_width, margin)
+    return there if scripted is None else inserted(there, vehicles + 1, scripted)
+
+
+def inserted(objects: Objects, row: int, others: Objects) -> Objects:
+    """Objects with others from a row on."""
+    pairs = ((getattr(objects, name), getattr(others, name)) for name in Objects.__dataclass_fields__)
+    return Objects(*(np.concatenate((one[:row], other, one[row:])) for one, other in pairs))
 
 
 def untangle(sight: Sight, waiting: Float) -> Sight:

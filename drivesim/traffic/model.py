@@ -21,7 +21,16 @@ from drivesim.traffic.intent import PAST_LINE, EgoIntent, contenders
 from drivesim.traffic.junctions import decide
 from drivesim.traffic.lane_change import held_up, must_change, try_change
 from drivesim.traffic.perception import Objects, Sight, look_ahead
-from drivesim.traffic.population import Demand, extend_paths, fill, refill, remove_far, remove_near, with_path
+from drivesim.traffic.population import (
+    Demand,
+    extend_paths,
+    fill,
+    refill,
+    remove_far,
+    remove_near,
+    with_path,
+    without_newcomers_near,
+)
 from drivesim.traffic.state import Bodies, Float, Motion, TrafficState, Walkers, empty_state
 from drivesim.traffic.tables import LaneTables
 from drivesim.traffic.walkers import choose_ways, move, steer
@@ -55,17 +64,19 @@ class ReactiveTraffic:
 
     def step(
         self, state: TrafficState, tables: LaneTables, ego: EgoState, intent: EgoIntent | None, dt: float,
-        ghost: bool = False,
+        ghost: bool = False, scripted: Objects | None = None,
     ) -> TrafficState:  # fmt: skip
         """Traffic after `dt` [s]. `intent` says which lanes the ego will take through the next junctions.
 
-        A `ghost` of an ego is only the middle of the traffic; nobody reacts to it.
+        A `ghost` of an ego is only the middle of the traffic; nobody reacts to it. Everybody reacts to what is
+        `scripted`.
         """
         phase = state.step_index % _CYCLE
         if phase == _RENEWAL:
-            state = self._renew(state, tables, ego)
+            renewed = self._renew(state, tables, ego)
+            state = renewed if scripted is None else without_newcomers_near(renewed, state.next_id, scripted)
         elif len(state):
-            objects = objects_of(state, ego, self.shape)
+            objects = objects_of(state, ego, self.shape, scripted)
             if ghost:
                 objects.margin[len(state.motion.s)] = -np.inf
             if phase in (_JUNCTIONS, _LANES):
@@ -99,9 +110,9 @@ class ReactiveTraffic:
     @staticmethod
     def _walk(state: TrafficState, tables: LaneTables, objects: Objects, dt: float) -> Walkers:
         """People choose their velocity or, in turn, their way."""
-        vehicles = len(state.motion.s) + 1
         if len(state.walkers.position) == 0:
             return state.walkers
+        vehicles = len(objects.position) - len(state.walkers.position)
         if state.step_index % _CYCLE == _WAYS:
             return choose_ways(state, tables.walking, objects, vehicles)
         return steer(state.walkers, objects, vehicles, 0.5 * _CYCLE * dt)

@@ -8,9 +8,11 @@ import numpy as np
 
 from drivesim.traffic.newcomers import VANISH, add_vehicle, add_walker
 from drivesim.traffic.paths import BEHIND, follow_lanes, make_path
+from drivesim.traffic.perception import Objects
 from drivesim.traffic.state import PATH_LANES, PATH_POINTS, Complex, Paths, TrafficState, take
 from drivesim.traffic.tables import LaneTables
 
+_APART = 25.0  # [m] of newcomers from scripted road users
 _LATER = 1000  # keeps keys of newcomers apart from those at the start
 
 
@@ -63,6 +65,18 @@ def remove_near(state: TrafficState, place: complex, radius: float) -> TrafficSt
         paths=take(state.paths, keep),
         motion=take(state.motion, keep),
         walkers=take(state.walkers, stay),
+    )
+
+
+def without_newcomers_near(state: TrafficState, first_id: int, scripted: Objects) -> TrafficState:
+    """The state without vehicles from `first_id` on that appeared close to something scripted."""
+    new = np.flatnonzero(state.bodies.ids >= first_id)
+    if new.size == 0 or len(scripted.position) == 0:
+        return state
+    apart = np.abs(state.motion.position[new, None] - scripted.position).min(axis=1)
+    keep = np.delete(np.arange(len(state.bodies.ids)), new[apart < _APART])
+    return replace(
+        state, bodies=take(state.bodies, keep), paths=take(state.paths, keep), motion=take(state.motion, keep)
     )
 
 
