@@ -24,7 +24,7 @@ def class_bits(*names: str) -> int:
     return sum(1 << MAP_CLASSES.index(name) for name in names)
 
 
-_ROAD_BITS = class_bits(*ROAD_CLASSES)
+ROAD_BITS = class_bits(*ROAD_CLASSES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class MapRaster:
 
     def on_road(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether global points [..., 2] lie on drivable or parking area."""
-        return (self.bits_at(points) & _ROAD_BITS) != 0
+        return (self.bits_at(points) & ROAD_BITS) != 0
 
 
 _RASTERS: weakref.WeakKeyDictionary[HdMap, MapRaster] = weakref.WeakKeyDictionary()
