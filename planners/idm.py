@@ -34,11 +34,13 @@ def idm_acceleration(
 ) -> NDArray:
     """Acceleration [...] [m/s^2], equations 2 and 3 of the paper; `gap` [m] is infinite without a leader.
 
-    Not bounded below: a gap that is nearly closed asks for more than any brake can do.
+    Above its target it brakes with the comfortable rate at most. A leader has no such bound: a gap that is nearly closed
+    asks for more than any brake can do.
     """
     approach = speed * (np.asarray(speed) - lead_speed) / (2.0 * np.sqrt(config.acceleration * config.braking))
     wished = config.standstill_gap + np.maximum(0.0, config.headway * speed + approach)
-    free = (speed / np.maximum(target, 0.1)) ** config.exponent
+    fast = np.minimum(speed / np.maximum(target, 0.1), 100.0) ** config.exponent
+    free = np.minimum(fast, 1.0 + config.braking / config.acceleration)
     return config.acceleration * (1.0 - free - (wished / np.maximum(gap, 0.01)) ** 2)
 
 
@@ -71,14 +73,20 @@ class IdmPlanner:
 
     def act(self, observation: Mapping[str, NDArray], info: Mapping[str, Any]) -> NDArray[np.float32]:
         """Action [2] for the present observation."""
+        return self.drive(observation)
+
+    def drive(
+        self, observation: Mapping[str, NDArray], share: float = 1.0, heed_leader: bool = True
+    ) -> NDArray[np.float32]:
+        """Action [2] at a share of the speed that the road allows, with or without regard to the leader."""
         config, ego = self.config, observation["ego"].astype(float)
         speed, wheelbase = float(ego[0]), float(ego[6])
         path, limits = route_path(observation["centre_line"].astype(float))
-        profile = speed_profile(
-            path, limits, config.fallback_speed, config.lateral_acceleration, config.easy_braking
-        )
-        gap, lead_speed = leader(path, Obstacles.of(observation["boxes"]), ego, config.clearance)
-        target = float(path.values_at(np.array(0.5 * speed), profile))
+        profile = speed_profile(path, limits, config.fallback_speed, config.lateral_acceleration, config.easy_braking)
+        gap, lead_speed = np.inf, 0.0
+        if heed_leader:
+            gap, lead_speed = leader(path, Obstacles.of(observation["boxes"]), ego, config.clearance)
+        target = share * float(path.values_at(np.array(0.5 * speed), profile))
         wanted = float(idm_acceleration(self.model, speed, target, gap, lead_speed))
         reach = max(config.shortest_look_ahead, config.look_ahead * speed)
         steering = pure_pursuit(path.points, reach, wheelbase)

@@ -1,4 +1,4 @@
-"""Everything around the ego as rectangles that keep their velocity, from the `boxes` observation."""
+"""What is around the ego: rectangles that keep their velocity (`boxes`) and where the ground may be driven on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.observations import AREA_BEHIND, AREA_CELL
 from drivesim.scene import OBJECT_CLASSES
 from planners.route_geometry import Path
 
@@ -95,3 +96,12 @@ def occupancy(path: Path, obstacles: Obstacles, times: NDArray) -> Occupancy:
         right[:, rows], left[:, rows] = offset.min(-1), offset.max(-1)
         speed[:, rows] = (direction[..., 0, :] * some.velocity).sum(-1)
     return Occupancy(begin, end, right, left, speed)
+
+
+def drivable(area: NDArray, points: NDArray) -> NDArray:
+    """Whether points [..., 2] are on the `drivable_area` observation; True where the raster does not reach."""
+    height, width = area.shape
+    column = np.floor((points[..., 0] + AREA_BEHIND) / AREA_CELL).astype(int)
+    row = np.floor(points[..., 1] / AREA_CELL + 0.5 * height).astype(int)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    return ~inside | (area[np.where(inside, row, 0), np.where(inside, column, 0)] > 0)

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
 from drivesim.geometry import rectangles_overlap
-from drivesim.observations import AREA_BEHIND, AREA_CELL
 from planners.bicycle import BX, BY, HEADING, SPEED
-from planners.obstacles import Obstacles, rectangle_points
+from planners.obstacles import Obstacles, drivable, rectangle_points
 from planners.route_geometry import LANE_WIDTH, Path
 
 PROGRESS_WEIGHT, TTC_WEIGHT, COMFORT_WEIGHT = 5.0, 5.0, 2.0
@@ -86,7 +85,7 @@ class _Drive:
         self.direction = np.stack([np.cos(self.heading), np.sin(self.heading)], axis=-1)
         self.middle = states[..., [BX, BY]] + 0.5 * float(ego[6]) * self.direction  # [P, K, 2]
         self.corners = rectangle_points(self.middle, self.heading, self.half_size, _CORNERS)  # [P, K, 4, 2]
-        self.off_road = ~_drivable(situation.drivable_area, self.corners)  # [P, K, 4]
+        self.off_road = ~drivable(situation.drivable_area, self.corners)  # [P, K, 4]
         offset = situation.path.project(self.middle)[1]
         self.beside_lane = (np.abs(offset) + self.half_size[1] > 0.5 * LANE_WIDTH) | self.off_road.any(-1)
 
@@ -102,15 +101,6 @@ class _Drive:
         theirs = rectangle_points(others[k, n], self.obstacles.heading[n], self.obstacles.half_size[n], _CORNERS)
         hit = rectangles_overlap(ours, theirs)
         return p[hit], k[hit], n[hit]
-
-
-def _drivable(area: NDArray, points: NDArray) -> NDArray:
-    """Whether points [..., 2] are drivable; True where the raster does not reach."""
-    height, width = area.shape
-    column = np.floor((points[..., 0] + AREA_BEHIND) / AREA_CELL).astype(int)
-    row = np.floor(points[..., 1] / AREA_CELL + 0.5 * height).astype(int)
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    return ~inside | (area[np.where(inside, row, 0), np.where(inside, column, 0)] > 0)
 
 
 def _collisions(drive: _Drive) -> tuple[NDArray, NDArray]:
