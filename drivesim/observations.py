@@ -194,7 +194,7 @@ class DrivableArea:
         corner = (rotation @ first + ego.xy - raster.origin) / raster.resolution - 0.5
         steps = np.column_stack([rotation * (AREA_CELL / raster.resolution), corner])
         bits = cv2.warpAffine(raster.bits, steps, AREA_SHAPE[::-1], flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
-        return {"drivable_area": ((bits & ROAD_BITS) != 0).astype(np.uint8)}
+        return {"drivable_area": (np.bitwise_and(bits.view(np.uint8), ROAD_BITS) != 0).view(np.uint8)}
 
 
 class Boxes:

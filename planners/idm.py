@@ -30,12 +30,16 @@ class IdmConfig:
 
 
 def idm_acceleration(
-    config: IdmConfig, speed: NDArray | float, target: NDArray | float, gap: NDArray | float, lead_speed: NDArray | float
+    config: IdmConfig,
+    speed: NDArray | float,
+    target: NDArray | float,
+    gap: NDArray | float,
+    lead_speed: NDArray | float,
 ) -> NDArray:
     """Acceleration [...] [m/s^2], equations 2 and 3 of the paper; `gap` [m] is infinite without a leader.
 
-    Above its target it brakes with the comfortable rate at most. A leader has no such bound: a gap that is nearly closed
-    asks for more than any brake can do.
+    Above its target it brakes with the comfortable rate at most. A leader sets no such bound: a gap that is nearly
+    closed asks for more than any brake can do.
     """
     approach = speed * (np.asarray(speed) - lead_speed) / (2.0 * np.sqrt(config.acceleration * config.braking))
     wished = config.standstill_gap + np.maximum(0.0, config.headway * speed + approach)

@@ -83,9 +83,13 @@ class PdmClosed:
         count = config.steps + self.tracker.horizon + 1
         times = config.dt * _STEPS_PER_LOOK * np.arange(-(-count // _STEPS_PER_LOOK))
         taken = occupancy(path, obstacles, times)
-        fractions, offsets = (grid.reshape(-1) for grid in np.meshgrid(config.speed_fractions, config.offsets, indexing="ij"))
+        fractions, offsets = (
+            grid.reshape(-1) for grid in np.meshgrid(config.speed_fractions, config.offsets, indexing="ij")
+        )
         speeds = np.where(limits > 0.0, limits, config.fallback_speed)
-        blocked = np.stack([taken.blocks(offset, 0.5 * float(ego[5])) for offset in config.offsets], axis=1)  # [T, O, N]
+        blocked = np.stack(
+            [taken.blocks(offset, 0.5 * float(ego[5])) for offset in config.offsets], axis=1
+        )  # [T, O, N]
         lane = np.tile(np.arange(len(config.offsets)), len(config.speed_fractions))
         s, v = np.zeros(len(offsets)), np.full(len(offsets), float(ego[0]))
         along, speed = np.empty((count, len(s))), np.empty((count, len(s)))

@@ -53,9 +53,7 @@ class Path:
         return self.along[row] + (direction * offset).sum(-1), left, direction
 
 
-def speed_profile(
-    path: Path, limit: NDArray, fallback: float, lateral_acceleration: float, braking: float
-) -> NDArray:
+def speed_profile(path: Path, limit: NDArray, fallback: float, lateral_acceleration: float, braking: float) -> NDArray:
     """Speed [K] [m/s] at the path's points that keeps to speed limits [K] (0: unknown, then `fallback` holds), to a
     lateral acceleration in bends, and that can be braked down to with `braking` [m/s^2]."""
     allowed = np.where(limit > 0.0, limit, fallback)

@@ -1,10 +1,10 @@
 """Searches in the world itself: tries manoeuvres in a copy of it, goes back, tries the next, and drives the best.
 
-A tree of manoeuvres, each held for `segment` seconds, `depth` levels deep: follow the route at a share of the speed that
-the road allows with regard to who is ahead, brake, or press on without that regard. How others answer is not predicted
-but happens, since the copy is the world. So this planner is clairvoyant: it knows what everyone will do, chance
-included. Its figures bound from above what planners that predict can reach, and traces of its drives say
-`policy_sees_world`.
+A tree of manoeuvres, each held for `segment` seconds, `depth` levels deep: follow the route at a share of the speed
+that the road allows with regard to who is ahead, brake, or press on without that regard. How others answer is not
+predicted but happens, since the copy is the world. So this planner is clairvoyant: it knows what everyone will do,
+chance included. Its figures show what knowing the future is worth, not what a car could do, and traces of its drives
+say `policy_sees_world`.
 
 Cost: with M manoeuvres at most M + M^2 + ... + M^depth segments of world and of driver model per search, 20 segments of
 18 frames with the defaults, one search every `hold` seconds. Branches that cannot beat the best one any more are cut,
