@@ -25,16 +25,20 @@ def bicycle_step(state: NDArray, acceleration: NDArray, steering: NDArray, wheel
     """
     speed, before = state[..., SPEED], state[..., STEERING]
     turn = _LIMITS.max_steering_rate * dt
-    wheel = np.clip(np.clip(steering, before - turn, before + turn), -_LIMITS.max_steering, _LIMITS.max_steering)
-    rate = np.clip(acceleration, -_LIMITS.max_braking, _LIMITS.max_acceleration)
-    end = np.clip(speed + rate * dt, _LIMITS.min_speed, _LIMITS.max_speed)
-    changing = np.where(np.abs(rate) > 1e-9, (end - speed) / np.where(np.abs(rate) > 1e-9, rate, 1.0), dt)
-    travel = 0.5 * (speed + end) * changing + end * (dt - changing)
-    half = 0.5 * travel * np.tan(wheel) / wheelbase
-    chord = travel * np.sinc(half / np.pi)
+    wheel = np.minimum(np.maximum(steering, before - turn), before + turn)
+    wheel = np.minimum(np.maximum(wheel, -_LIMITS.max_steering), _LIMITS.max_steering)
+    rate = np.minimum(np.maximum(acceleration, -_LIMITS.max_braking), _LIMITS.max_acceleration)
+    free = speed + rate * dt
+    end = np.minimum(np.maximum(free, _LIMITS.min_speed), _LIMITS.max_speed)
+    # Speed changes for the share of the step that it takes to reach its bound.
+    share = np.where(free == end, 1.0, (end - speed) / np.where(free == end, 1.0, free - speed))
+    travel = dt * (0.5 * (speed + end) * share + end * (1.0 - share))
+    half = travel * np.tan(wheel) * (0.5 / wheelbase)
+    chord = travel * np.sinc(half * (1.0 / np.pi))
     middle = state[..., HEADING] + half
-    return np.stack(
-        [state[..., BX] + chord * np.cos(middle), state[..., BY] + chord * np.sin(middle),
-         state[..., HEADING] + 2.0 * half, end, wheel],
-        axis=-1,
-    )  # fmt: skip
+    after = np.empty_like(state)
+    after[..., BX] = state[..., BX] + chord * np.cos(middle)
+    after[..., BY] = state[..., BY] + chord * np.sin(middle)
+    after[..., HEADING] = middle + half
+    after[..., SPEED], after[..., STEERING] = end, wheel
+    return after
