@@ -49,8 +49,8 @@ class MpcConfig:
     jerk_weight: float = 0.1
     lateral_acceleration_weight: float = 0.1
     nearness_weight: float = 100.0
-    collision_cost: float = 1000.0
-    off_road_cost: float = 200.0
+    collision_cost: float = 3000.0
+    off_road_cost: float = 1500.0
     command_seconds: float = 1.0 / 12.0  # [s] for which a command holds
 
     def __post_init__(self) -> None:

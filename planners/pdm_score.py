@@ -107,9 +107,9 @@ def _collisions(drive: _Drive) -> tuple[NDArray, NDArray]:
     """No-collision factor [P] (0, or 1/2 if only things were hit) and time [P] [s] of the first collision at fault."""
     factor, first = np.ones(len(drive.speed)), np.full(len(drive.speed), np.inf)
     p, k, n = drive.overlaps(0.0)
-    touching = np.zeros((len(drive.speed), len(drive.obstacles)), bool)
-    touching[p[k == 0], n[k == 0]] = True  # what overlaps from the start is nothing that a plan can avoid
-    kept = ~touching[p, n]
+    # Each is judged when it is first touched; what overlaps from the start is nothing that a plan can avoid.
+    _, begin = np.unique(p * len(drive.obstacles) + n, return_index=True)
+    kept = begin[k[begin] > 0]
     p, k, n = p[kept], k[kept], n[kept]
     fault = _at_fault(drive, p, k, n)
     p, k, n = p[fault], k[fault], n[fault]

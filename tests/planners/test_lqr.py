@@ -46,7 +46,7 @@ def test_holds_a_circle_with_the_angle_of_its_radius() -> None:
 
 
 def test_acceleration_is_the_least_squares_step() -> None:
-    # q (v + T a - v_ref)^2 + r a^2 is least at a = q T (v_ref - v) / (q T^2 + r) = 10 / 11 of the difference at T = 1 s.
+    # q (v + T a - v_ref)^2 + r a^2 is least at q T (v_ref - v) / (q T^2 + r), 10 / 11 of the difference at T = 1 s.
     state = np.array([[0.0, 0.0, 0.0, 5.0, 0.0]])
     acceleration, rate = track(CONFIG, state, reference(0.0, 11, 6.1, 0.0), WHEELBASE)
     assert acceleration[0] == pytest.approx(1.0) and rate[0] == 0.0

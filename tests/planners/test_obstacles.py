@@ -19,7 +19,7 @@ def box(x: float, y: float, yaw: float = 0.0, vx: float = 0.0, vy: float = 0.0, 
 def others(*rows: np.ndarray) -> Obstacles:
     table = np.zeros((64, 10))
     table[:, 9] = -1.0
-    table[: len(rows)] = rows
+    table[: len(rows)] = np.reshape(rows, (-1, 10))
     return Obstacles.of(table)
 
 
