@@ -39,6 +39,7 @@ POLICY_MODULES = {
 ACTIVATIONS = (nn.Tanh, nn.ReLU, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU)
 _SPACE = re.compile(r"'(\w+)'[,:] Box\([^()]*\(([\d, ]+)\), \w+\)")
 _PICKLED = ":serialized:"
+_TRAINING_ONLY = ("optimizer_class", "optimizer_kwargs")
 
 
 class AgentPolicy:
@@ -104,9 +105,16 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return data, weights
 
 
+def _described(data: Mapping[str, Any], field: str, path: Path) -> dict[str, Any]:
+    value = data.get(field)
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: {field}: found {value!r}, accepted the description that stable-baselines3 writes")
+    return value
+
+
 def _observed(data: Mapping[str, Any], path: Path) -> dict[str, tuple[int, ...]]:
     """Entries of the observation the agent was trained on, in their order, with their shapes."""
-    described = data.get("observation_space", {}).get("spaces")
+    described = _described(data, "observation_space", path).get("spaces")
     found = _SPACE.findall(described) if isinstance(described, str) else []
     if not found:
         raise ValueError(f"{path}: observation_space: found {described!r}, accepted a dictionary of boxes")
@@ -119,7 +127,7 @@ def _picture_size(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _action_type(data: Mapping[str, Any], path: Path) -> str:
-    space = data.get("action_space", {})
+    space = _described(data, "action_space", path)
     if "n" in space:
         return "discrete"
     bounds = (space.get("low_repr"), space.get("high_repr"), space.get("_shape"))
@@ -149,11 +157,11 @@ def _spaces(
 
 def _network(data: Mapping[str, Any], path: Path, observed: spaces.Dict, action: spaces.Space) -> Any:
     """The policy module with fresh weights."""
-    module = data.get("policy_class", {}).get("__module__")
+    module = _described(data, "policy_class", path).get("__module__")
     if module not in POLICY_MODULES:
         raise ValueError(f"{path}: policy_class: found module {module!r}, accepted {list(POLICY_MODULES)}")
     kind = getattr(import_module(module), POLICY_MODULES[module])
-    options = _plain_options(data.get("policy_kwargs", {}), path)
+    options = _plain_options(_described(data, "policy_kwargs", path), path)
     if data.get("use_sde"):
         options["use_sde"] = True
     return kind(observed, action, lambda _: 0.0, **options)
@@ -164,7 +172,7 @@ def _plain_options(options: Mapping[str, Any], path: Path) -> dict[str, Any]:
     known = {str(kind): kind for kind in ACTIVATIONS}
     plain: dict[str, Any] = {}
     for name, value in options.items():
-        if name in (":type:", _PICKLED):
+        if name in (":type:", _PICKLED, *_TRAINING_ONLY):
             continue
         if isinstance(value, str) and value in known:
             value = known[value]
