@@ -9,12 +9,26 @@ from drivesim.registration import ENV_IDS, register_ids
 
 if TYPE_CHECKING:
     from drivesim.env import DriveWorldEnv, EnvState
-    from drivesim.rollout import Policy, Trace, run
+    from drivesim.policy import Policy, WorldPolicy, load_policy
+    from drivesim.rollout import Trace, run
 
 __version__ = "0.1.0"
-__all__ = ["ENV_IDS", "DriveWorldEnv", "EnvState", "Policy", "Trace", "register_ids", "run"]
+__all__ = [
+    "ENV_IDS",
+    "DriveWorldEnv",
+    "EnvState",
+    "Policy",
+    "Trace",
+    "WorldPolicy",
+    "load_policy",
+    "register_ids",
+    "run",
+]
 
-_HOMES = {"DriveWorldEnv": "env", "EnvState": "env", "Policy": "rollout", "Trace": "rollout", "run": "rollout"}
+_HOMES = {
+    "DriveWorldEnv": "env", "EnvState": "env", "Policy": "policy", "Trace": "rollout", "WorldPolicy": "policy",
+    "load_policy": "policy", "run": "rollout",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

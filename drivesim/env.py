@@ -257,6 +257,34 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
             twin.set_state(self._state)
         return twin
 
+    def imagination(self, action: str, observation: Sequence[str]) -> DriveWorldEnv:
+        """A second env in the same world that draws no pictures: for planners that try what would happen.
+
+        It speaks another action type and shows other keys, none of them pictures, and never ends on time. Raises
+        ValueError as the constructor does. What happens in it never reaches this env; `follow` takes it to a later
+        state of this one.
+        """
+        twin = copy.copy(self)
+        twin._window, twin.render_mode, twin.generator, twin.seconds = None, None, None, None
+        twin.settings = self.settings | {"generator": None, "action": action, "observation": list(observation)}
+        twin._action = make_action(action, KinematicBicycle(), self.chunk)
+        twin._sensors = make_sensors(observation, None, self.image_size)
+        twin.action_space = twin._action.space()
+        entries = [(name, space) for sensor in twin._sensors for name, space in sensor.spaces().items()]
+        twin.observation_space = spaces.Dict(entries)  # type: ignore[assignment]
+        twin._state = None
+        if self._state is not None:
+            twin.follow(self)
+        return twin
+
+    def follow(self, other: DriveWorldEnv) -> Observation:
+        """Takes over the present world of another env without its pictures; returns what this env observes of it."""
+        if self.generator is not None:
+            raise ValueError("follow: found an env with a generator, accepted one made by imagination()")
+        self._state = replace(other._running("follow"), generator=None, frames=None).copy()
+        self.np_random = self._state.random
+        return self._observe()
+
     def __deepcopy__(self, memo: dict[int, Any]) -> DriveWorldEnv:
         return self.copy()
 
@@ -342,7 +370,8 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         state = self._running("observe")
         scene, route = state.world.scene, state.world.route.points
         ahead = points_ahead(route, state.route, scene.ego, ROUTE_POINTS, ROUTE_SPACING)
-        view = View(scene, ahead, self._observed_frames(state), self._truth)
+        frames = self._observed_frames(state)
+        view = View(scene, ahead, frames, self._truth, state.world.route, state.route)
         observation: Observation = {}
         for sensor in self._sensors:
             observation.update(sensor.observe(view))

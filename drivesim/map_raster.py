@@ -25,7 +25,7 @@ def class_bits(*names: str) -> int:
     return sum(1 << MAP_CLASSES.index(name) for name in names)
 
 
-_ROAD_BITS = class_bits(*ROAD_CLASSES)
+ROAD_BITS = class_bits(*ROAD_CLASSES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +50,13 @@ class MapRaster:
         (x0, y0), per_metre, (height, width) = self.origin.tolist(), 1.0 / self.resolution, self.bits.shape
         cells = [(math.floor((y - y0) * per_metre), math.floor((x - x0) * per_metre)) for x, y in places]
         return [
-            0 <= row < height and 0 <= column < width and self.bits.item(row, column) & _ROAD_BITS != 0
+            0 <= row < height and 0 <= column < width and self.bits.item(row, column) & ROAD_BITS != 0
             for row, column in cells
         ]
 
     def on_road(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether global points [..., 2] lie on drivable or parking area."""
-        return (self.bits_at(points) & _ROAD_BITS) != 0
+        return (self.bits_at(points) & ROAD_BITS) != 0
 
 
 _RASTERS: weakref.WeakKeyDictionary[HdMap, MapRaster] = weakref.WeakKeyDictionary()

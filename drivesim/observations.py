@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from drivesim.geometry import box_footprints, wrap_angle
 from drivesim.ground_view import BirdsEyeView, coverage_pyramid
-from drivesim.scene import CAMERAS, MAP_CLASSES, OBJECT_CLASSES, CameraRig, Scene
+from drivesim.map_raster import ROAD_BITS, map_raster
+from drivesim.route_frame import RoutePosition, poses_ahead
+from drivesim.scene import CAMERAS, MAP_CLASSES, OBJECT_CLASSES, CameraRig, HdMap, Scene
 from drivesim.town.semantics import SEMANTIC_NAMES
 
 if TYPE_CHECKING:
     from drivesim.town.raycast import Raycaster, RenderedFrame
+    from drivesim.world import RouteLike
 
 Observation = dict[str, NDArray]
 
@@ -29,7 +32,14 @@ ROUTE_SPACING = 2.0  # [m]
 MAX_DEPTH = 200.0  # [m], depth of the sky
 LAYOUT_CELLS = 100
 LAYOUT_EXTENT = 40.0  # [m] to every side of the ego
-OTHER_KEYS = ("ego", "route", "layout", "boxes", "calibration", "depth", "semantics")
+LINE_POINTS = 64
+LINE_SPACING = 2.0  # [m]
+AREA_SHAPE = (160, 200)  # cells to the sides and along the ego
+AREA_CELL = 0.5  # [m]
+AREA_BEHIND = 20.0  # [m] of area behind the ego
+OTHER_KEYS = (
+    "ego", "route", "centre_line", "drivable_area", "layout", "boxes", "calibration", "depth", "semantics",
+)  # fmt: skip
 
 
 class Truth:
@@ -56,6 +66,8 @@ class View:
     route: NDArray[np.float64]  # [ROUTE_POINTS, 2], ego frame [m]
     frames: NDArray[np.uint8] | None  # [V, H, W, 3]
     renderer: Truth
+    way: RouteLike
+    position: RoutePosition  # of the ego on that way
 
     @cached_property
     def truth(self) -> RenderedFrame:
@@ -127,6 +139,62 @@ class Route:
     def observe(self, view: View) -> Observation:
         """Clipped to the space."""
         return {"route": np.minimum(np.maximum(view.route, -self.limit), self.limit).astype(np.float32)}
+
+
+class CentreLine:
+    """`centre_line` [64, 5]: x, y [m], heading [rad], lane width [m] and speed limit [m/s] along the route.
+
+    Every 2 m from the ego's foot on the route, in the ego frame, held at the route's end. Width and limit are 0 where
+    the route or the map does not tell.
+    """
+
+    high = np.array([500.0, 500.0, 3.2, 20.0, 80.0], np.float32)
+
+    def spaces(self) -> dict[str, spaces.Box]:
+        """One table."""
+        return {"centre_line": _box(self.high * (-1.0, -1.0, -1.0, 0.0, 0.0), self.high, (LINE_POINTS, 5))}
+
+    def observe(self, view: View) -> Observation:
+        """Clipped to the space."""
+        poses, rows = poses_ahead(view.way.points, view.position, view.scene.ego, LINE_POINTS, LINE_SPACING)
+        line = np.zeros((LINE_POINTS, 5))
+        line[:, :3] = poses
+        lane_ids = getattr(view.way, "lane_ids", None)
+        if view.scene.map is not None and lane_ids is not None:
+            line[:, 3:] = _lane_columns(view.scene.map, lane_ids[rows])
+        return {"centre_line": np.clip(line, -self.high, self.high).astype(np.float32)}
+
+
+def _lane_columns(hd_map: HdMap, lane_ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Width [m] and speed limit [m/s] of lanes [K, 2], 0 where the map does not know them."""
+    graph = hd_map.lane_graph
+    lanes = np.minimum(np.searchsorted(graph.ids, lane_ids), len(graph) - 1)
+    columns = np.stack([graph.width[lanes], graph.speed_limit[lanes]], axis=-1)
+    return np.where((graph.ids[lanes] == lane_ids)[:, None], np.nan_to_num(columns), 0.0)
+
+
+class DrivableArea:
+    """`drivable_area` uint8 [160, 200]: 1 where the ground may be driven or parked on, as `off_road` is judged.
+
+    Cell (row, column) covers 0.5 m from x = 0.5 column - 20 m and y = 0.5 row - 40 m on, in the ego frame. All ones
+    where there is no map, since nothing is off the road then.
+    """
+
+    def spaces(self) -> dict[str, spaces.Box]:
+        """One raster."""
+        return {"drivable_area": spaces.Box(0, 1, AREA_SHAPE, np.uint8)}
+
+    def observe(self, view: View) -> Observation:
+        """The map's raster under the middles of the cells."""
+        if view.scene.map is None:
+            return {"drivable_area": np.ones(AREA_SHAPE, np.uint8)}
+        raster, ego = map_raster(view.scene.map), view.scene.ego
+        first = AREA_CELL * np.array([0.5, 0.5]) - (AREA_BEHIND, 0.5 * AREA_SHAPE[0] * AREA_CELL)
+        rotation = ego.pose[:2, :2]
+        corner = (rotation @ first + ego.xy - raster.origin) / raster.resolution - 0.5
+        steps = np.column_stack([rotation * (AREA_CELL / raster.resolution), corner])
+        bits = cv2.warpAffine(raster.bits, steps, AREA_SHAPE[::-1], flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+        return {"drivable_area": (np.bitwise_and(bits.view(np.uint8), ROAD_BITS) != 0).view(np.uint8)}
 
 
 class Boxes:
@@ -254,7 +322,8 @@ def make_sensors(keys: Sequence[str], cameras: Sequence[str] | None, image_size:
     default = (*drawn, "ego", "route")
     keys = [key for given in keys for key in (default if given == "default" else (given,))]
     others: Mapping[str, Sensor] = {
-        "ego": Ego(), "route": Route(), "boxes": Boxes(), "calibration": Calibration(image_size, views),
+        "ego": Ego(), "route": Route(), "centre_line": CentreLine(), "drivable_area": DrivableArea(), "boxes": Boxes(),
+        "calibration": Calibration(image_size, views),
         "depth": Depth(image_size, views), "semantics": Semantics(image_size, views),
     }  # fmt: skip
     if len(set(keys)) != len(keys) or not keys:

@@ -1,38 +1,23 @@
-"""Letting a policy drive: the policy protocol, the trace of a drive, and the film of it."""
+"""Letting a policy drive: the trace of a drive, and the environment that a policy asks for."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.env import DriveWorldEnv
+from drivesim.policy import Policy, WorldPolicy
+from drivesim.policy import load_policy as load_policy  # where users have always found it
+from drivesim.scene import CAMERAS
 
 TRACE_FORMAT = "drivesim-trace/1"
-Observation = dict[str, NDArray]
-
-
-class Policy(Protocol):
-    """What drives. `action` is the action type it speaks, `observation` the keys it reads besides ego and route."""
-
-    action: str
-    observation: tuple[str, ...]
-
-    def reset(self, info: Mapping[str, Any]) -> None:
-        """Called once at the start of a drive."""
-        ...
-
-    def act(self, observation: Observation, info: Mapping[str, Any]) -> NDArray:
-        """Action for what is observed now."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -142,9 +127,12 @@ def run(
     world = env.unwrapped
     if not isinstance(world, DriveWorldEnv):
         raise ValueError(f"run: found environment {world!r}, accepted a DriveWorldEnv (wrapped or not)")
+    sees_world = isinstance(policy, WorldPolicy)
+    if isinstance(policy, WorldPolicy):
+        policy.attach(world)
     observation, info = env.reset(seed=seed, options=dict(options) if options else None)
     policy.reset(info)
-    trace = Trace(world.settings, seed, dict(options) if options else None)
+    trace = Trace(world.settings | {"policy_sees_world": sees_world}, seed, dict(options) if options else None)
     over = False
     _notice(world, trace, keep_frames, on_step)
     while not over:
@@ -174,19 +162,20 @@ def _record(
     )  # fmt: skip
 
 
-def load_policy(path: str, **options: Any) -> Policy:
-    """The policy named "module.sub:Class", found from the working directory too; ValueError if there is none."""
-    module_name, separator, attribute = path.partition(":")
-    if not (module_name and separator and attribute):
-        raise ValueError(f"policy: found {path!r}, accepted 'module.sub:Class'")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"policy: found no module {error.name!r}, accepted an importable one in {path!r}") from error
-    if not hasattr(module, attribute):
-        accepted = sorted(name for name, value in vars(module).items() if hasattr(value, "act"))
-        raise ValueError(f"policy: found no {attribute!r} in {module_name!r}, accepted {accepted}")
-    policy: Policy = getattr(module, attribute)(**options)
-    return policy
+def make_env(settings: Mapping[str, Any], policy: Policy, seconds: float | None) -> DriveWorldEnv:
+    """The environment that `settings` (arguments of DriveWorldEnv) describe, with what the policy declares.
+
+    Raises ValueError if the settings ask for another action type than the policy speaks, or if nobody draws a camera
+    that it needs.
+    """
+    if settings.get("action", policy.action) != policy.action:
+        raise ValueError(
+            f"env.action: found {settings['action']!r}, accepted {policy.action!r}, which the policy speaks"
+        )
+    implied = {"default", "ego", "route", *(CAMERAS if settings.get("generator", "stage") is not None else ())}
+    wanted = (*settings.get("observation", ()), *policy.observation)
+    keys = dict.fromkeys(("default", *(key for key in wanted if key not in implied)))
+    asked: dict[str, Any] = {"action": policy.action, "observation": tuple(keys), "seconds": seconds}
+    if getattr(policy, "image_size", None) is not None:
+        asked["image_size"] = policy.image_size  # type: ignore[attr-defined]
+    return DriveWorldEnv(**(dict(settings) | asked))

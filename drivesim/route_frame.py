@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.geometry import wrap_angle
 from drivesim.scene import EgoState
 
 
@@ -47,19 +48,40 @@ def points_ahead(
     They are held at the route's end. Each is moved along its own heading by what the ego is past its nearest point, so
     that the points flow towards the ego instead of jumping from one route point to the next.
     """
-    row, last = position.row, len(route) - 1
-    near, after = route[min(row, last - 1)].tolist(), route[min(row, last - 1) + 1].tolist()
-    stride = max(1, round(spacing / max(math.hypot(after[0] - near[0], after[1] - near[1]), 1e-6)))
+    stride, row, last = _stride(route, position, spacing), position.row, len(route) - 1
     end = row + stride * count
     if end <= last:
         chosen = route[row + stride : end + 1 : stride]
     else:
         chosen = route.take(np.minimum(np.arange(row + stride, end + 1, stride), last), axis=0)
+    return _in_ego_frame(chosen, position, ego)
+
+
+def poses_ahead(
+    route: NDArray[np.float64], position: RoutePosition, ego: EgoState, count: int, spacing: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Poses [count, 3] (x, y [m], heading [rad]) of the route in the ego frame as in `points_ahead`, but from the foot
+    itself on, and the rows [count] of the route that they come from."""
+    stride = _stride(route, position, spacing)
+    rows = np.minimum(position.row + stride * np.arange(count), len(route) - 1)
+    chosen = route.take(rows, axis=0)
+    heading = wrap_angle(chosen[:, 2] - ego.yaw)
+    return np.column_stack([_in_ego_frame(chosen, position, ego), heading]), rows
+
+
+def _stride(route: NDArray[np.float64], position: RoutePosition, spacing: float) -> int:
+    """Route points per `spacing` [m]."""
+    row = min(position.row, len(route) - 2)
+    near, after = route[row].tolist(), route[row + 1].tolist()
+    return max(1, round(spacing / max(math.hypot(after[0] - near[0], after[1] - near[1]), 1e-6)))
+
+
+def _in_ego_frame(chosen: NDArray[np.float64], position: RoutePosition, ego: EgoState) -> NDArray[np.float64]:
     x, y = ego.pose[:2, 3].tolist()
     c, s = ego.pose[:2, 0].tolist()
     dx = chosen[:, 0] + position.along * np.cos(chosen[:, 2]) - x
     dy = chosen[:, 1] + position.along * np.sin(chosen[:, 2]) - y
-    points = np.empty((count, 2))
+    points = np.empty((len(chosen), 2))
     points[:, 0] = c * dx + s * dy
     points[:, 1] = c * dy - s * dx
     return points

@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from planners.idm import front_overhang
+from planners.obstacles import Obstacles, rectangle_points
+from planners.route_geometry import Path, pure_pursuit
+
 Observation = Mapping[str, NDArray]
 
-# Columns of the `boxes` observation.
-X, Y, WIDTH, LENGTH, YAW, VX, VY, CLASS = 0, 1, 3, 4, 6, 7, 8, 9
+# Points along both sides of a box, as shares of its half length and half width.
+_SIDES = np.array([(along, across) for across in (-1.0, 1.0) for along in np.linspace(-1.0, 1.0, 5)])
 
 
 @dataclass(frozen=True)
@@ -40,34 +44,6 @@ class Leader:
     speed: float
 
 
-class Path:
-    """Polyline [K, 2] with its distances."""
-
-    def __init__(self, points: NDArray) -> None:
-        self.points = points
-        step = np.diff(points, axis=0)
-        self.along = np.concatenate([[0.0], np.cumsum(np.hypot(step[:, 0], step[:, 1]))])
-        ends = np.minimum(np.arange(len(points)) + 1, len(points) - 1)
-        direction = points[ends] - points[np.maximum(ends - 2, 0)]
-        self.direction = direction / np.maximum(np.linalg.norm(direction, axis=-1, keepdims=True), 1e-6)
-
-    def project(self, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """Distance along the path [...], distance from it [...] and its direction [..., 2] at points [..., 2]."""
-        row = np.linalg.norm(points[..., None, :] - self.points, axis=-1).argmin(-1)
-        offset, direction = points - self.points[row], self.direction[row]
-        across = np.abs(direction[..., 0] * offset[..., 1] - direction[..., 1] * offset[..., 0])
-        return self.along[row] + (direction * offset).sum(-1), across, direction
-
-
-def outlines(boxes: NDArray) -> NDArray:
-    """Points [N, 10, 2] along both sides of boxes [N, 10], corners included."""
-    length, width = np.meshgrid(np.linspace(-0.5, 0.5, 5), (-0.5, 0.5))
-    forward = length.reshape(-1) * boxes[:, LENGTH, None]
-    left = width.reshape(-1) * boxes[:, WIDTH, None]
-    c, s = np.cos(boxes[:, YAW, None]), np.sin(boxes[:, YAW, None])
-    return np.stack([boxes[:, X, None] + c * forward - s * left, boxes[:, Y, None] + s * forward + c * left], axis=-1)
-
-
 class LaneFollower:
     """Policy with actions (acceleration [m/s^2], front wheel angle [rad])."""
 
@@ -81,21 +57,13 @@ class LaneFollower:
         """Nothing to remember between drives."""
 
     def act(self, observation: Observation, info: Mapping[str, Any]) -> NDArray[np.float32]:
-        """Action [1, 2] for the present observation."""
+        """Action [2] for the present observation."""
         ego, route = observation["ego"].astype(float), observation["route"].astype(float)
-        speed, wheelbase = ego[0], ego[6]
+        speed, wheelbase = float(ego[0]), float(ego[6])
         desired = self._desired_speed(route)
-        leader = self._leader(observation["boxes"].astype(float), route, ego)
-        control = self._acceleration(speed, desired, leader), self._steering(route, speed, wheelbase)
-        return np.array([control], np.float32)
-
-    def _steering(self, route: NDArray, speed: float, wheelbase: float) -> float:
-        """Pure pursuit: the circle through the rear axle that meets the route at the look-ahead distance."""
+        leader = self._leader(Obstacles.of(observation["boxes"]), route, ego)
         reach = max(self.config.shortest_look_ahead, self.config.look_ahead * speed)
-        distance = np.hypot(route[:, 0], route[:, 1])
-        index = int(np.argmax(distance >= reach)) if (distance >= reach).any() else len(route) - 1
-        x, y = route[index]
-        return float(np.arctan(2.0 * wheelbase * y / max(x * x + y * y, 1e-6)))
+        return np.array([self._acceleration(speed, desired, leader), pure_pursuit(route, reach, wheelbase)], np.float32)
 
     def _desired_speed(self, route: NDArray) -> float:
         """Cruise speed, less where bends ahead ask for it, given that braking takes its distance."""
@@ -107,18 +75,17 @@ class LaneFollower:
         before = np.sqrt(in_bend**2 + 2.0 * 0.6 * self.config.comfortable_braking * np.cumsum(length)[:-2])
         return float(min(self.config.cruise_speed, before.min()))
 
-    def _leader(self, boxes: NDArray, route: NDArray, ego: NDArray) -> Leader | None:
+    def _leader(self, others: Obstacles, route: NDArray, ego: NDArray) -> Leader | None:
         """The nearest box whose outline, over the next moments, touches the strip that the body will sweep."""
-        boxes = boxes[boxes[:, CLASS] >= 0]
         path = Path(np.concatenate([np.zeros((1, 2)), route]))
-        outline = outlines(boxes)  # [N, P, 2]
-        front = 0.5 * (ego[4] + ego[6])  # from the rear axle to the bumper [m], overhangs taken as equal
+        outline = rectangle_points(others.position, others.heading, others.half_size, _SIDES)  # [N, P, 2]
+        front = front_overhang(ego)
         leaders = []
         for later in np.linspace(0.0, self.config.horizon, 4):
-            along, across, direction = path.project(outline + later * boxes[:, None, [VX, VY]])
-            blocks = (across < 0.5 * ego[5] + self.config.clearance) & (along > front) & (along < path.along[-1])
+            along, offset, direction = path.project(outline + later * others.velocity[:, None])
+            blocks = (np.abs(offset) < 0.5 * ego[5] + self.config.clearance) & (along > front) & (along < path.length)
             gap = np.where(blocks, along - front, np.inf)
-            speed = (direction * boxes[:, None, [VX, VY]]).sum(-1)
+            speed = (direction * others.velocity[:, None]).sum(-1)
             leaders += [Leader(gap[row], speed[row]) for row in zip(*np.nonzero(blocks))]
         return min(leaders, key=lambda leader: leader.gap, default=None)
 

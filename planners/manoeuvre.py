@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planners.lane_follower import CLASS, LaneFollower, Observation
+from planners.lane_follower import LaneFollower, Observation
+from planners.obstacles import CLASS
 
 _RAMP = 12.0  # [m] that a change of offset takes
 _BRAKING = 2.5  # [m/s^2] before a pause

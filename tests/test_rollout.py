@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from drivesim.env import DriveWorldEnv
-from drivesim.rollout import Trace, load_policy, run
+from drivesim.policy import load_policy
+from drivesim.rollout import Trace, run
 from drivesim.video import SIZE, VideoWriter, write_video
 from planners.lane_follower import LaneFollower
 from tests.straight_road import StraightRoad, track
@@ -116,13 +117,14 @@ def test_film_refuses_what_it_cannot_write(tmp_path: Path) -> None:
 
 def test_policies_load_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_own_policy.py").write_text(
-        "class Mine:\n    def __init__(self, k=1): self.k = k\n    def act(self): ...\n"
+        "class Mine:\n    action, observation = 'physical', ()\n    def __init__(self, k=1): self.k = k\n"
+        "    def reset(self, info): ...\n    def act(self, observation, info): ...\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", ["/nonexistent", *__import__("sys").path])
     assert load_policy("my_own_policy:Mine", k=3).k == 3  # type: ignore[attr-defined]
     for path, message in (
-        ("Mine", "policy: found 'Mine', accepted 'module.sub:Class'"),
+        ("Mine", "policy: found 'Mine', accepted 'module.sub:Class', or a file"),
         ("my_own_policy:Other", r"policy: found no 'Other' in 'my_own_policy', accepted \['Mine'\]"),
         ("nowhere.sub:Mine", "policy: found no module 'nowhere'"),
     ):

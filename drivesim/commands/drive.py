@@ -10,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from drivesim.env import DriveWorldEnv
-from drivesim.rollout import Policy, Trace, load_policy, run
+from drivesim.policy import load_policy
+from drivesim.rollout import Trace, make_env, run
 from drivesim.sources import start_options
 from drivesim.video import VideoWriter
 
@@ -40,13 +41,3 @@ def drive(settings: dict[str, Any], out: Path) -> Trace:
     env.close()
     trace.save(out.with_suffix(".json"))
     return trace
-
-
-def make_env(settings: dict[str, Any], policy: Policy, seconds: float) -> DriveWorldEnv:
-    """The environment that `settings` describe, with the actions and observations that the policy asks for."""
-    asked: dict[str, Any] = {
-        "action": policy.action,
-        "observation": ("default", *policy.observation),
-        "seconds": seconds,
-    }
-    return DriveWorldEnv(**(asked | settings))

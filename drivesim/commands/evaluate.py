@@ -43,7 +43,7 @@ def entrants(policies: list[Any]) -> list[Entrant]:
     """Entrants from a list of policies, each a path or a mapping with `policy` and at will `name` and `options`."""
     found = []
     for entry in policies:
-        given = {"policy": entry} if isinstance(entry, str) else dict(entry)
+        given: dict[str, Any] = {"policy": entry} if isinstance(entry, str) else dict(entry)
         unknown = sorted(set(given) - {"policy", "name", "options"})
         if unknown or "policy" not in given:
             raise ValueError(f"policies: found {given}, accepted a path, or a mapping of policy, name and options")

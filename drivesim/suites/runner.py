@@ -101,7 +101,8 @@ def _finished(jobs: Sequence[Job], workers: int) -> Iterable[None]:
     """One entry per job that is done, in whatever order."""
     if workers == 1:
         for job in jobs:
-            yield perform(job)
+            perform(job)
+            yield
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
