@@ -9,6 +9,7 @@ COMMANDS = {
     "drive": "let a policy drive; writes a video and a JSON trace",
     "data": "write a nuScenes-format data set of the town",
     "train": "train the image codec or the stage generator",
+    "evaluate": "put policies through a suite of scenarios; writes tables and a report with films of the failures",
     "evaluate-video": "compare generated drives with their ray-cast truth; writes a table and contact sheets",
     "bench": "measure time per stage, steps/s and memory",
 }

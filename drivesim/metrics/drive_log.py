@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drivesim.events import Collision
 from drivesim.scene import OBJECT_CLASSES, HdMap, Tracks, VehicleShape
 
-ENDINGS = ("collision", "off_road", "time", "policy")
+ENDINGS = ("collision", "off_road", "goal", "time", "policy")
 TRAFFIC = ("idm", "log", "none", "unknown")
 
 

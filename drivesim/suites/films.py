@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from drivesim.env import DriveWorldEnv
 from drivesim.policy import load_policy
-from drivesim.rollout import Trace, run
-from drivesim.suites.runner import Job, environment
+from drivesim.rollout import Trace, make_env, run
+from drivesim.suites.runner import Job
 from drivesim.video import VideoWriter
 
 SECONDS = 6.0  # before the end
@@ -33,7 +33,7 @@ def film_failures(jobs: Sequence[Job], folder: Path) -> dict[tuple[str, str], Pa
 
 def _film(job: Job, path: Path) -> None:
     policy = load_policy(job.entrant.policy, **job.entrant.options)
-    env = environment(job, policy)
+    env = make_env(job.env, policy, job.drive.seconds)
     pictures: deque[NDArray[np.uint8]] = deque(maxlen=round(SECONDS / env.step_seconds))
 
     def keep(world: DriveWorldEnv, trace: Trace) -> None:

@@ -20,11 +20,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from drivesim.env import DriveWorldEnv
 from drivesim.metrics.recorder import DriveRecorder
 from drivesim.metrics.score import score
-from drivesim.policy import Policy, load_policy
-from drivesim.rollout import run
+from drivesim.policy import load_policy
+from drivesim.rollout import make_env, run
 from drivesim.suites.suite import Drive
 
 RESULTS_FORMAT = "drivesim-results/1"
@@ -130,12 +129,14 @@ def perform(job: Job) -> None:
 def drive_once(job: Job) -> Row:
     """What came of one drive, as plain data."""
     policy = load_policy(job.entrant.policy, **job.entrant.options)
-    env = environment(job, policy)
+    env = make_env(job.env, policy, job.drive.seconds)
     recorder = DriveRecorder()
     trace = run(env, policy, seed=job.drive.seed, options=job.drive.options, on_step=recorder)
     log = recorder.log()
     summary = trace.summary()
-    passed = summary["ending"] not in ("collision", "off_road")
+    last = trace.steps[-1].events
+    fair = summary["ending"] not in ("collision", "off_road")
+    passed = last["scenario"] == "success" if "scenario" in last else fair
     events = [
         {"step": index + 1, "time": step.time, "what": words}
         for index, step in enumerate(trace.steps)
@@ -143,12 +144,6 @@ def drive_once(job: Job) -> Row:
     ]
     return summary | {"passed": passed, "scores": score(log), "events": events,
                       "speed": [round(float(v), 3) for v in log.speed]}  # fmt: skip
-
-
-def environment(job: Job, policy: Policy, **changes: Any) -> DriveWorldEnv:
-    """The environment of a job, with the actions and observations that the policy asks for."""
-    asked = {"action": policy.action, "observation": ("default", *policy.observation), "seconds": job.drive.seconds}
-    return DriveWorldEnv(**({**asked, **job.env, **changes}))
 
 
 def _event_words(events: Mapping[str, Any]) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
+from drivesim.scenarios.library import library_names, load_scenario
 from drivesim.world import EVALUATION_TOWNS
 
 
@@ -41,7 +42,25 @@ def town_suite(towns: int = 20, seconds: float = 30.0) -> tuple[Drive, ...]:
     return tuple(Drive(f"town-{first + k}", k, seconds, {"town": first + k}) for k in range(towns))
 
 
-SUITES = {"town": town_suite}
+def library_suite(variants: int = 1) -> tuple[Drive, ...]:
+    """Every scenario of the library with its first variants (0 is the middle of all ranges); ValueError for none."""
+    if variants < 1:
+        raise ValueError(f"variants: found {variants}, accepted at least 1")
+    return tuple(
+        scenario_drive(name, variant, len(str(variants - 1))) for name in library_names() for variant in range(variants)
+    )
+
+
+def scenario_drive(name: str, variant: int = 0, digits: int = 1) -> Drive:
+    """A variant of a scenario, by name or path, as a drive. Raises ScenarioError for one that is wrong."""
+    scenario = load_scenario(name, variant)
+    options = {"scenario": name, "variant": variant}
+    title = f"{scenario.name}.{variant:0{digits}}"
+    # A scenario says itself when it is decided; the time beyond only catches one that never is.
+    return Drive(title, variant, scenario.duration + 1.0, options, scenario.skill, scenario.difficulty, repr(scenario))
+
+
+SUITES: dict[str, Callable[..., tuple[Drive, ...]]] = {"town": town_suite, "library": library_suite}
 
 
 def suite_of(name: str, **options: Any) -> tuple[Drive, ...]:

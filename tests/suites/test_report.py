@@ -65,6 +65,7 @@ def test_the_command_films_the_failures(tmp_path: Path) -> None:
     settings = {
         "policies": ["tests.suites.policies:Swerve", {"policy": "tests.suites.policies:Brake", "name": "brake"}],
         "suite": "town", "towns": 1, "seconds": 5.0, "workers": 1, "films": 1, "out": str(tmp_path),
+        "variants": 1,
         "env": {"generator": "layout", "image_size": (18, 32), "traffic": "none"},
     }  # fmt: skip
     page = run_suite(settings).read_text()

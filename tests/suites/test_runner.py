@@ -88,6 +88,17 @@ def test_bad_plans_are_named(tmp_path: Path) -> None:
         suite_of("moon")
 
 
+def test_the_library_is_a_suite_and_scenarios_judge_themselves(tmp_path: Path) -> None:
+    drives = suite_of("library", variants=2, towns=7)
+    assert len(drives) >= 80
+    assert len({drive.digest for drive in drives}) == len(drives)
+    chosen = next(drive for drive in drives if drive.name == "stationary_01.0")
+    rows = evaluate(EvaluationPlan((BRAKE,), (chosen,), {"generator": None}), tmp_path)
+    assert (rows[0]["ending"], rows[0]["passed"]) == ("time", False), "who just stops does not get anywhere"
+    with pytest.raises(ValueError, match="variants: found 0"):
+        suite_of("library", variants=0)
+
+
 def test_the_digest_changes_with_the_drive_alone() -> None:
     drive = Drive("a", 1, 5.0, {"town": 3})
     assert drive.digest == replace(drive, name="b", skill="merging").digest
