@@ -167,6 +167,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         options = self.reset_options | check_options(options)
         clock = Stopwatch()
         world_seed = int(self.np_random.integers(2**31))
+        self._state = None  # the last drive's world makes room for the next
         world = self.source.reset(world_seed, options)
         clock.lap("world")
         frames, generator = self._first_frames(world, world_seed, clock)

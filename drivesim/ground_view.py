@@ -18,6 +18,7 @@ from drivesim.map_raster import RESOLUTION, map_raster
 from drivesim.scene import MAP_CLASSES, CameraRig, HdMap
 
 LEVELS = 5
+STRIP = 64  # rows of cells that are averaged at once, so that they stay in the cache of the processor
 FULL = 63  # coverage of a full cell: the sum of four cells still fits into one byte of the word
 # Samples (row, column) inside a layout pixel by their number; one is enough where a pixel is hardly larger than a cell.
 SAMPLES = {
@@ -84,7 +85,10 @@ def has_pyramid(hd_map: HdMap) -> bool:
 
 def _build_pyramid(hd_map: HdMap) -> CoveragePyramid:
     raster = map_raster(hd_map)
-    means = [_mean(_pair_sums(raster.bits))]
+    rows, columns = raster.bits.shape
+    means = [np.empty(((rows + 1) // 2, (columns + 1) // 2), np.uint64)]
+    for start in range(0, rows, STRIP):
+        means[0][start // 2 : (start + STRIP) // 2] = _mean(_pair_sums(raster.bits[start : start + STRIP]))
     for _ in range(2, LEVELS):
         first, *others = _quarters(means[-1])
         means.append(_mean([first + others[0], *others[1:]]))

@@ -17,7 +17,7 @@ from drivesim.route import Route, ego_intent, follow, start_route
 from drivesim.scenarios.library import load_scenario
 from drivesim.scenarios.script import Script, advance, observed
 from drivesim.scenarios.staging import raise_curtain, set_up
-from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, HdMap, Scene, Tags, Tracks, VehicleShape
+from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, Scene, Tags, Tracks, VehicleShape
 from drivesim.town.hashing import mix
 from drivesim.town.rig import nuscenes_rig
 from drivesim.town.town import Town, TownWindow
@@ -131,18 +131,18 @@ def _look_forward(town: Town, window: TownWindow, route: Route) -> None:
         return
     x0, y0, x1, y1 = window.map.bounds
     beyond = np.abs(places - (0.5 * (x0 + x1), 0.5 * (y0 + y1))).max(axis=1) > 0.5 * (x1 - x0) - _REACH
-    town.prepare(places[beyond.argmax()], partial(_derived, present=window.map))
+    town.prepare(places[beyond.argmax()], partial(_derived, seen=has_pyramid(window.map)))
 
 
-def _derived(window: TownWindow, present: HdMap) -> Iterator[None]:
-    """What steps need of a window, a part at a time; of the parts for the eyes, those that the present map has."""
+def _derived(window: TownWindow, seen: bool) -> Iterator[None]:
+    """Makes what steps need of a window, a part at a time; `seen`: cameras look at its map, too."""
     map_raster(window.map)
     yield
     walking_graph(window.map)
     yield
     _tables(window)
     yield
-    if has_pyramid(present):
+    if seen:
         coverage_pyramid(window.map)
 
 

@@ -45,6 +45,15 @@ def test_road_is_drivable_or_parking_area_to_a_cell() -> None:
     assert raster.on_road(points).tolist() == [True, False, True, False, True, False]
 
 
+def test_plain_numbers_give_the_same_answer_as_arrays() -> None:
+    raster = map_raster(painted())
+    places = np.random.default_rng(0).uniform((-25.0, -15.0), (65.0, 35.0), (400, 2))  # some outside the map
+    places[:4] = (-20.0, -10.0), (60.0, 30.0), (np.nextafter(-20.0, -30.0), 0.0), (0.0, 0.0)
+    found = raster.on_road(places).tolist()
+    assert 20 < sum(found) < 380
+    assert raster.are_on_road(places.tolist()) == found
+
+
 def test_lines_are_one_cell_wide() -> None:
     raster = map_raster(painted())
     x = np.arange(-12.0, -8.0, raster.resolution) + 0.5 * raster.resolution

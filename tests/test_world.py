@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import replace
+from weakref import WeakSet, ref
 
 import numpy as np
 import pytest
 
 from drivesim.route import AHEAD, BEHIND, SPACING, Route, follow, project, start_route
-from drivesim.scene import EgoState
+from drivesim.scene import EgoState, HdMap
 from drivesim.town.town import Town
+from drivesim.traffic.tables import _TABLES
 from drivesim.vehicle import KinematicBicycle
 from drivesim.world import TownSource, TownWorld, _tables
 from tests.roads import RoadLane, crossing, road_map, tables_of
@@ -106,6 +108,46 @@ def test_agents_outlive_their_map_window(source: TownSource, first: TownWorld) -
             assert move.max() < 3.0
         world = following
     assert changes > 0
+
+
+def test_a_drive_keeps_no_more_than_the_windows_around_it() -> None:
+    plain = TownSource(traffic="none")
+    world = plain.reset(1, {"town": 11})
+    seen: WeakSet[HdMap] = WeakSet()
+    passed = 0
+    for _ in range(400):
+        following = plain.step(world, on_rails(world, 15.0), DT)
+        passed += following.window is not world.window
+        world = following
+        seen.add(world.scene.map)
+    assert passed >= 3
+    assert len(seen) <= 2  # the present one, and the one before or after it
+
+
+def test_towns_go_with_their_last_world() -> None:
+    plain = TownSource(traffic="none")
+    world = plain.reset(1, {"town": 21})
+    town = ref(world.streets)
+    assert plain.reset(2, {"town": 21}).streets is town()
+    other = plain.reset(1, {"town": 22})
+    assert plain.reset(2, {"town": 21}).streets is town()  # found again while a world is in it
+    world = plain.reset(1, {"town": 22})
+    assert town() is None and world.streets is other.streets
+
+
+def test_the_window_ahead_is_made_a_piece_at_a_time() -> None:
+    plain = TownSource(traffic="none")
+    world, passed = plain.reset(1, {"town": 11}), 0
+    for _ in range(300):
+        pieces = len(world.streets._elements)
+        following = plain.step(world, on_rails(world, 9.0), DT)
+        more = len(world.streets._elements) - pieces
+        if following.window is not world.window:
+            passed += 1
+            assert more == 0 and following.scene.map in _TABLES
+        assert more <= 1
+        world = following
+    assert passed >= 1
 
 
 def test_route_is_endless_and_continuous(source: TownSource) -> None:

@@ -132,7 +132,8 @@ class LaterStatics(Statics):
     def __getattr__(self, name: str) -> object:
         if name not in Statics.__dataclass_fields__:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        self.__dict__.update(vars(self.__dict__["_make"]()))
+        made = self.__dict__["_make"]()
+        self.__dict__.update({column: getattr(made, column) for column in Statics.__dataclass_fields__})
         del self.__dict__["_make"]  # and with it the pieces that it was made from
         return self.__dict__[name]
 

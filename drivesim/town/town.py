@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,9 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 _Part = tuple[Hashable, Callable[[], Element]]
 
-# A window has about 150 elements and, with what is derived from it, up to 20 MB: these hold two neighbouring windows.
-_ELEMENT_CACHE, _WINDOW_CACHE = 400, 2
+# A window has about 150 elements. With what is derived from it, it takes up to 20 MB, so only the latest is kept for
+# those who ask later; others live as long as some world is in them.
+_ELEMENT_CACHE, _WINDOW_CACHE = 400, 1
 _LOOKS = (  # cumulative share of towns
     (0.35, Tags("sunny", "day")),
     (0.55, Tags("overcast", "day")),
@@ -56,7 +58,8 @@ class Town:
         self.seed = int(seed)
         self.network = Network(self.seed)
         self._elements: OrderedDict[Hashable, Element] = OrderedDict()
-        self._windows: OrderedDict[Node, TownWindow] = OrderedDict()
+        self._windows: WeakValueDictionary[Node, TownWindow] = WeakValueDictionary()
+        self._latest: OrderedDict[Node, TownWindow] = OrderedDict()
         self._underway: tuple[Node, Iterator[None]] | None = None  # the window that `prepare` is about
 
     def __reduce__(self) -> tuple[type[Town], tuple[int]]:
@@ -77,11 +80,17 @@ class Town:
         return math.floor(xy[0] / SPACING), math.floor(xy[1] / SPACING)
 
     def window(self, xy: NDArray[np.float64]) -> TownWindow:
-        """Town around the cell of a place [2] [m]; the same object while it stays among the last few asked for."""
+        """Town around the cell of a place [2] [m]; the same object for as long as somebody keeps it."""
         return self._window(self.cell(xy))
 
     def _window(self, cell: Node) -> TownWindow:
-        return _cached(self._windows, _WINDOW_CACHE, cell, lambda: self._make_window(cell))
+        return _cached(self._latest, _WINDOW_CACHE, cell, lambda: self._kept_window(cell))
+
+    def _kept_window(self, cell: Node) -> TownWindow:
+        window = self._windows.get(cell)
+        if window is None:
+            window = self._windows[cell] = self._make_window(cell)
+        return window
 
     def prepare(self, xy: NDArray[np.float64], derive: Callable[[TownWindow], Iterator[None]]) -> None:
         """Makes one more piece of the window around the cell of a place [2] [m], if it lacks any.

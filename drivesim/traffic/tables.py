@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from drivesim.scene import HdMap, LaneGraph, Tracks
-from drivesim.traffic.walking import WalkingGraph, walking_graph
+from drivesim.traffic.walking import WalkingGraph, place_tree, walking_graph
 
 DEFAULT_LIMIT = 10.0  # [m/s] where the map has no speed limit
 CONFLICT_DISTANCE = 2.4  # [m] between centre lines below which two vehicles touch
@@ -152,7 +151,7 @@ def _conflicts(
         return enter, leave
     lane, s, place = _resample(graph, points, lanes, _SPACING)
     row = np.searchsorted(lanes, lane)
-    pairs = cKDTree(np.column_stack([place.real, place.imag])).query_pairs(CONFLICT_DISTANCE, output_type="ndarray")
+    pairs = place_tree(place).query_pairs(CONFLICT_DISTANCE, output_type="ndarray")
     pairs = pairs[row[pairs[:, 0]] != row[pairs[:, 1]]]
     own, other = np.concatenate([pairs, pairs[:, ::-1]]).T
     key = row[own] * count + row[other]
@@ -183,7 +182,7 @@ def _blocked(graph: LaneGraph, points: NDArray[np.complex128], standing: Tracks)
     if len(standing) == 0:
         return blocked
     lane, s, place = _resample(graph, points, np.arange(len(graph)), _BLOCKING_SPACING)
-    tree = cKDTree(np.column_stack([place.real, place.imag]))
+    tree = place_tree(place)
     reach = 0.5 * np.hypot(standing.size[:, 0], standing.size[:, 1]) + _BLOCKING_REACH
     rows = np.flatnonzero(tree.query(standing.position[:, :2], distance_upper_bound=reach.max())[0] < reach)
     centre = standing.position[rows, 0] + 1j * standing.position[rows, 1]

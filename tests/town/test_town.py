@@ -6,6 +6,7 @@ import copy
 import pickle
 import time
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -13,8 +14,9 @@ import pytest
 import shapely
 
 from drivesim.geometry import box_footprints, wrap_angle
-from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES, HdMap, LaneGraph
+from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES, HdMap, LaneGraph, Statics
 from drivesim.town.curves import direction, sharpest_curvature
+from drivesim.town.elements import LaterStatics
 from drivesim.town.town import Town, TownWindow
 
 SEEDS = (0, 1, 2, 7)
@@ -102,6 +104,58 @@ def test_forgotten_elements_come_back_equal(monkeypatch: pytest.MonkeyPatch) -> 
     before = town.window(HERE)
     town.window(HERE + 500.0)
     assert same_map(before.map, town.window(HERE).map)
+
+
+def test_a_window_made_piece_by_piece_is_the_same() -> None:
+    town, made = Town(5), []
+
+    def derive(window: TownWindow) -> Iterator[None]:
+        made.append(window)
+        yield
+        made.append(window)
+
+    pieces = 0
+    while len(made) < 2 and pieces < 400:
+        town.prepare(HERE, derive)
+        pieces += 1
+    assert pieces > 100  # 36 nodes, 25 blocks and the roads between, one at a time
+    assert made[0] is made[1] is town.window(HERE)
+    direct = Town(5).window(HERE)
+    assert same_map(made[0].map, direct.map)
+    assert same_arrays(made[0].parked, direct.parked) and same_arrays(made[0].statics, direct.statics)
+    town.prepare(HERE, derive)
+    assert len(made) == 2  # nothing is left to do
+
+
+def test_another_window_may_be_prepared_before_the_first_is_complete() -> None:
+    town, made = Town(5), []
+
+    def derive(window: TownWindow) -> Iterator[None]:
+        made.append(window.cell)
+        yield
+
+    town.prepare(HERE, derive)
+    for _ in range(400):
+        town.prepare(NEXT, derive)
+    assert made == [town.cell(NEXT)]
+    assert same_map(town.window(HERE).map, window(5).map)
+
+
+def test_statics_are_made_when_they_are_read() -> None:
+    calls = []
+
+    def make() -> Statics:
+        calls.append(None)
+        return window(0).statics
+
+    later = LaterStatics(make)
+    assert isinstance(later, Statics) and not calls
+    with pytest.raises(AttributeError, match="'colour'"):
+        later.colour  # type: ignore[attr-defined]  # noqa: B018
+    assert not calls
+    assert same_arrays(later, window(0).statics) and later.seed == window(0).statics.seed and len(calls) == 1
+    copied = pickle.loads(pickle.dumps(LaterStatics(make)))
+    assert type(copied) is Statics and same_arrays(copied, later)
 
 
 def test_neighbouring_windows_agree_on_what_they_share() -> None:
