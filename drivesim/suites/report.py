@@ -18,8 +18,9 @@ from drivesim.suites.runner import Row, flat_scores
 
 matplotlib.rcParams["svg.hashsalt"] = "drivesim"  # the same page for the same results
 SHOWN = {
-    "passed": "passed", "navsim_pdms": "NAVSIM PDMS", "nuplan_cls": "nuPlan CLS", "drivearena_ads": "DriveArena ADS",
-    "hugsim_hd_score": "HUGSIM HD-Score", "no_at_fault_collision": "no at-fault collision",
+    "passed": "passed", "navsim_pdms": "NAVSIM PDMS", "navsim_epdms": "NAVSIM EPDMS", "nuplan_cls": "nuPlan CLS",
+    "drivearena_ads": "DriveArena ADS",
+    "hugsim_hd_score": "HUGSIM HD-Score", "neuroncap": "NeuroNCAP", "no_at_fault_collision": "no at-fault collision",
     "drivable_area_compliance": "drivable area", "driving_direction_compliance": "driving direction",
     "time_to_collision_within_bound": "time to collision", "comfort": "comfort", "lane_keeping": "lane keeping",
     "ego_is_making_progress": "making progress", "mean_speed": "mean speed [m/s]",

@@ -104,7 +104,7 @@ def _finished(jobs: Sequence[Job], workers: int) -> Iterable[None]:
             yield
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
         waiting = [pool.submit(perform, job) for job in jobs]
         try:
             for done in as_completed(waiting):
@@ -115,13 +115,20 @@ def _finished(jobs: Sequence[Job], workers: int) -> Iterable[None]:
 
 
 def perform(job: Job) -> None:
-    """Drives once and writes the result; what the drive raises becomes part of it."""
+    """Drives once and writes the result; what the drive raises becomes part of it.
+
+    One thread, whatever the number of workers: the last bits of a generator's pictures depend on how many there are.
+    """
     head = {"policy": job.entrant.name, "drive": job.drive.name, "skill": job.drive.skill,
             "difficulty": job.drive.difficulty, "seed": job.drive.seed, "digest": job.drive.digest}  # fmt: skip
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         row = head | drive_once(job)
     except Exception as error:  # noqa: BLE001 - one broken drive must not end the evaluation
         row = head | {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    finally:
+        torch.set_num_threads(threads)
     job.file.parent.mkdir(parents=True, exist_ok=True)
     _write(job.file, json.dumps(row, sort_keys=True) + "\n")
 
@@ -132,6 +139,7 @@ def drive_once(job: Job) -> Row:
     env = make_env(job.env, policy, job.drive.seconds)
     recorder = DriveRecorder()
     trace = run(env, policy, seed=job.drive.seed, options=job.drive.options, on_step=recorder)
+    env.close()
     log = recorder.log()
     summary = trace.summary()
     last = trace.steps[-1].events
