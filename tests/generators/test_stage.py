@@ -14,9 +14,10 @@ from drivesim.codecs.image import CodecConfig, ImageCodec
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.flow import noise_levels
 from drivesim.generators.stage.memory import LENGTH, OFFSETS, StreamingBuffer
-from drivesim.generators.stage.network import MOTION, NetworkConfig, NetworkInputs, StageNetwork
+from drivesim.generators.stage.network import MOTION, PLANES, NetworkConfig, NetworkInputs, StageNetwork
 from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective, size_weights
 from drivesim.generators.stage.rollout import StageGenerator, denoise, estimated_distance, network_inputs, store
+from drivesim.nn.palette import fit_palette
 from drivesim.nn.warp import points_along, project_to_ring, sample_ring, viewing_rays
 from drivesim.town.rig import nuscenes_rig
 from drivesim.weights_io import WeightsError, save_weights
@@ -69,7 +70,8 @@ def tiny_codec() -> ImageCodec:
 def inputs_of(network: StageNetwork, latents: torch.Tensor, conditions: Conditions) -> NetworkInputs:
     rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, conditions.layout.shape[3:5])
     drawn = torch.rand(1, 6, 3, *SIZE, generator=torch.Generator().manual_seed(5))
-    return network_inputs(network, tiny_codec(), drawn, latents, latents, rays, conditions)[0]
+    palette = fit_palette(drawn, conditions.layout[:, 0], rays)
+    return network_inputs(network, tiny_codec(), drawn, latents, latents, palette, rays, conditions)[0]
 
 
 def first_world(conditions: Conditions) -> Conditions:
@@ -343,7 +345,7 @@ def test_paper_size_starts_as_stable_diffusion(tmp_path: Path) -> None:
     network = StageNetwork.from_stable_diffusion(str(tmp_path)).eval()
     inputs = network.prepare(
         torch.randn(6, 12, 8, 8), torch.ones(6, 3, 8, 8), torch.randn(6, 3, 8, 8),
-        torch.rand(6, len(LAYOUT_CHANNELS), 32, 32), torch.randn(6, network.config.layout_features, 8, 8),
+        torch.rand(6, PLANES, 32, 32), torch.randn(6, network.config.layout_features, 8, 8),
         torch.randn(1, MOTION), torch.zeros(1, 6),
     )  # fmt: skip
     torch.nn.init.zeros_(network.motion_embedding[-1].weight)

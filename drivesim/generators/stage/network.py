@@ -12,8 +12,10 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from drivesim.conditions import LAYOUT_CHANNELS
 from drivesim.nn.attention import CrossViewAttention, TemporalFeatureTransfer
+from drivesim.nn.palette import PAINT_CHANNELS
 
 TAGS = 6
+PLANES = len(LAYOUT_CHANNELS) + PAINT_CHANNELS  # of a layout painted in the colours of the first frame
 MOTION = 14  # see `motion_features`
 
 
@@ -45,13 +47,13 @@ class NetworkConfig:
 
 
 class LayoutEncoder(nn.Module):
-    """Layout [N, C, H, W] to features [N, F, H / stride, W / stride], folded, so that thin lines survive."""
+    """Painted layout [N, PLANES, H, W] to features [N, F, H / stride, W / stride], folded: thin lines survive."""
 
     def __init__(self, features: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
         self.layers = nn.Sequential(
-            nn.Conv2d(len(LAYOUT_CHANNELS) * stride**2, features, 1),
+            nn.Conv2d(PLANES * stride**2, features, 1),
             nn.SiLU(),
             nn.Conv2d(features, features, 3, padding=1),
         )
@@ -62,21 +64,21 @@ class LayoutEncoder(nn.Module):
 
 
 class LayoutSketch(nn.Module):
-    """What the layout alone says of the latents [N, C, h, w]: a few convolutions at full latent resolution.
+    """What the painted layout alone says of the latents [N, C, h, w]: a few convolutions at full latent resolution.
 
     Ground and boxes look alike wherever they are, so this short path learns them long before the U-Net does.
     """
 
     def __init__(self, channels: int, stride: int, width: int = 48) -> None:
         super().__init__()
-        self.first = nn.Conv2d(len(LAYOUT_CHANNELS), width, 2 * stride - 1, stride=stride, padding=stride - 1)
+        self.first = nn.Conv2d(PLANES, width, 2 * stride - 1, stride=stride, padding=stride - 1)
         self.look = nn.Linear(TAGS, width)
         self.layers = nn.Sequential(
             nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, channels, 3, padding=1)
         )
 
     def forward(self, layout: Tensor, tags: Tensor) -> Tensor:
-        """Latents for layouts [N, L, H, W] in [0, 1] and the look of their worlds [N, TAGS]."""
+        """Latents for painted layouts [N, PLANES, H, W] and the look of their worlds [N, TAGS]."""
         return self.layers(self.first(layout) + self.look(tags)[..., None, None])
 
 
@@ -207,8 +209,8 @@ class StageNetwork(nn.Module):
         self, references: Tensor, masks: Tensor, rays: Tensor, layout: Tensor, features: Tensor, motion: Tensor,
         tags: Tensor,
     ) -> NetworkInputs:  # fmt: skip
-        """Inputs of a frame: references [N, R * C, h, w], masks [N, M, h, w], rays [N, 3, h, w], layout [N, L, H, W] in
-        [0, 1] and what `layout_encoder` makes of it, motion [B, MOTION], tags [B, TAGS]."""
+        """Inputs of a frame: references [N, R * C, h, w], masks [N, M, h, w], rays [N, 3, h, w], painted layout
+        [N, PLANES, H, W] and what `layout_encoder` makes of it, motion [B, MOTION], tags [B, TAGS]."""
         pictures = pixel_unshuffle(torch.cat([references, masks, rays], dim=1), self.config.patch)
         context = torch.cat([pictures, features.to(pictures.dtype)], dim=1)
         embedding = self.motion_embedding(torch.cat([motion, tags], dim=-1))

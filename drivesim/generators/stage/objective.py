@@ -18,6 +18,7 @@ from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import NetworkInputs, StageNetwork
 from drivesim.generators.stage.rollout import layout_planes, network_inputs
 from drivesim.nn.discriminator import LatentDiscriminator, balanced, hinge_loss
+from drivesim.nn.palette import Palette, fit_palette
 from drivesim.nn.warp import (
     camera_centres,
     is_ground,
@@ -56,13 +57,14 @@ class StreamCarry:
     truth: Tensor  # [B, V, C, h, w], true previous frame
     pictures: Tensor  # uint8 [B, V, H, W, 3], the same as pictures
     anchor: Tensor  # [B, V, C, h, w]
+    palette: Palette  # of the anchor
     buffer: StreamingBuffer
 
     def plain(self) -> dict[str, Any]:
         """The carry as nothing but tensors, lists and dicts."""
         frames = [{"tensors": list(f.tensors), "present": f.present} for f in self.buffer.frames]
         return {"latents": self.latents, "truth": self.truth, "pictures": self.pictures, "anchor": self.anchor,
-                "frames": frames}  # fmt: skip
+                "color": self.palette.color, "doubt": self.palette.doubt, "frames": frames}  # fmt: skip
 
 
 class StageObjective(nn.Module):
@@ -93,13 +95,15 @@ class StageObjective(nn.Module):
         frames, conditions, reset = batch["frames"], batch["conditions"], batch["reset"]
         with torch.no_grad():
             truth = self._encode(frames)
-        carry = self._begin(batch["carry"], truth, frames, reset)
+        layout_size = (conditions.layout.shape[3], conditions.layout.shape[4])
+        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, layout_size)
+        carry = self._begin(batch["carry"], truth, frames, conditions.layout[:, 0], rays, reset)
         self._drop_colors(conditions)
         previous, pictures, forced = self._previous(carry, batch["progress"])
         size = (truth.shape[-2], truth.shape[-1])
-        layout_size = (conditions.layout.shape[3], conditions.layout.shape[4])
-        rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, layout_size)
-        inputs, distances = network_inputs(self.network, self.codec, pictures, previous, carry.anchor, rays, conditions)
+        inputs, distances = network_inputs(
+            self.network, self.codec, pictures, previous, carry.anchor, carry.palette, rays, conditions
+        )
         going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
         weight = going_on * size_weights(conditions.object_pixels[:, 0], size, self.config)
         target = truth.flatten(0, 1)
@@ -168,19 +172,26 @@ class StageObjective(nn.Module):
         """The carry that `StreamCarry.plain` wrote down."""
         frames = tuple(StoredFrame(tuple(f["tensors"]), f["present"]) for f in plain["frames"])
         latents, truth, pictures, anchor = (plain[name] for name in ("latents", "truth", "pictures", "anchor"))
-        return StreamCarry(latents, truth, pictures, anchor, StreamingBuffer(frames))
+        palette = Palette(plain["color"], plain["doubt"])
+        return StreamCarry(latents, truth, pictures, anchor, palette, StreamingBuffer(frames))
 
     def _encode(self, frames: Tensor) -> Tensor:
         pictures = to_float(frames.flatten(0, 1))
         return self.codec.encode(pictures).float().unflatten(0, frames.shape[:2])
 
-    def _begin(self, carry: StreamCarry | None, truth: Tensor, frames: Tensor, reset: Tensor) -> StreamCarry:
+    def _begin(
+        self, carry: StreamCarry | None, truth: Tensor, frames: Tensor, layout: Tensor, rays: Tensor, reset: Tensor
+    ) -> StreamCarry:
+        if carry is not None and not reset.any():
+            return carry
+        palette = fit_palette(to_float(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]), layout, rays)
         if carry is None:
-            return StreamCarry(truth, truth, frames, truth, StreamingBuffer())
+            return StreamCarry(truth, truth, frames, truth, palette, StreamingBuffer())
         fresh = reset[:, None, None, None, None]
         own, true, first = (torch.where(fresh, truth, old) for old in (carry.latents, carry.truth, carry.anchor))
         pictures = torch.where(fresh, frames, carry.pictures)
-        return StreamCarry(own, true, pictures, first, carry.buffer.without(reset))
+        palette = palette.where(reset, carry.palette)
+        return StreamCarry(own, true, pictures, first, palette, carry.buffer.without(reset))
 
     def teacher_forcing(self, progress: float) -> float:
         """Share of teacher-forced frames after `progress` (0..1) of the run."""
@@ -285,7 +296,7 @@ class StageObjective(nn.Module):
                 torch.stack([f.unflatten(0, (-1, views)) for f in layer], dim=1) for layer in zip(*kept, strict=True)
             ]
             buffer = buffer.push(StoredFrame(tuple(layers), ~reset))
-        return StreamCarry(latents, truth, frames, carry.anchor, buffer)
+        return StreamCarry(latents, truth, frames, carry.anchor, carry.palette, buffer)
 
 
 def size_weights(object_pixels: Tensor, size: tuple[int, int], config: ObjectiveConfig) -> Tensor:

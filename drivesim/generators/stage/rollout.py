@@ -20,6 +20,7 @@ from drivesim.diffusion.flow import euler_step, noise_levels
 from drivesim.generators.interface import Batch, GeneratorSpec
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import NetworkConfig, NetworkInputs, StageNetwork, motion_features
+from drivesim.nn.palette import Palette, fit_palette, paint
 from drivesim.nn.warp import (
     camera_centres,
     is_ground,
@@ -42,6 +43,7 @@ class StageState:
     pictures: Tensor  # [B, V, 3, H, W] in [-1, 1], the previous frame
     latents: Tensor  # [B, V, C, h, w], the same as latents
     anchor: Tensor  # [B, V, C, h, w], the first frame
+    palette: Palette  # colours of the first frame
     rays: Tensor  # [B, V, *layout_size, 3], viewing directions in the ego frame, the same for the whole drive
     buffer: StreamingBuffer
     pending: tuple[Tensor, ...] | None  # features per layer [B, S, V, c, h, w] of the last frame, not yet in the buffer
@@ -90,7 +92,10 @@ class StageGenerator(nn.Module):
         first, last = (to_float(frames).to(self.dtype) for frames in (history[:, 0], history[:, -1]))
         anchor, latents = (self.codec.encode(p.flatten(0, 1)).unflatten(0, p.shape[:2]) for p in (first, last))
         rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, self.spec.conditions.layout_size)
-        return StageState(last, latents, anchor, rays, StreamingBuffer(), None, tuple(int(seed) for seed in seeds))
+        palette = fit_palette(first, conditions.layout[:, 0], rays)
+        return StageState(
+            last, latents, anchor, palette, rays, StreamingBuffer(), None, tuple(int(seed) for seed in seeds)
+        )
 
     @torch.inference_mode()
     def step(self, state: StageState, conditions: Conditions) -> tuple[Tensor, StageState]:
@@ -98,7 +103,7 @@ class StageGenerator(nn.Module):
         begin = perf_counter()
         state = self.commit(state)
         inputs, _ = network_inputs(
-            self.network, self.codec, state.pictures, state.latents, state.anchor, state.rays, conditions
+            self.network, self.codec, state.pictures, state.latents, state.anchor, state.palette, state.rays, conditions
         )
         warped = perf_counter()
         noisy = self._noise(state)
@@ -137,19 +142,19 @@ class StageGenerator(nn.Module):
 
 
 def network_inputs(
-    network: StageNetwork, codec: ImageCodec, pictures: Tensor, latents: Tensor, anchor: Tensor, rays: Tensor,
-    conditions: Conditions,
+    network: StageNetwork, codec: ImageCodec, pictures: Tensor, latents: Tensor, anchor: Tensor, palette: Palette,
+    rays: Tensor, conditions: Conditions,
 ) -> tuple[NetworkInputs, Tensor]:  # fmt: skip
     """Everything the denoising steps of one frame share, and the logits of its distances [N, 1 + D, h, w].
 
-    Previous frame as pictures [B, V, 3, H, W] and as latents [B, V, C, h, w], first frame as latents, viewing rays
-    [B, V, *layout_size, 3], conditions with T = 1. The previous frame is warped as a picture and encoded again:
+    Previous frame as pictures [B, V, 3, H, W] and as latents [B, V, C, h, w], first frame as latents, its
+    palette, viewing rays [B, V, *layout_size, 3], conditions with T = 1. The previous frame is warped as a picture and encoded again:
     latents do not bear being moved by less than a whole one.
     """
     dtype = latents.dtype
     if conditions.previous_points is None:
         raise ValueError("conditions.previous_points: found None, accepted conditions built with the part 'warp'")
-    layout = layout_planes(conditions, dtype)
+    layout = torch.cat([layout_planes(conditions, dtype), paint(palette, conditions.layout[:, 0], rays).to(dtype)], 1)
     features = network.layout_encoder(layout)
     logits = network.distance(latents.flatten(0, 1), features).float()
     with torch.no_grad():
