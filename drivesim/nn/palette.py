@@ -50,8 +50,8 @@ def fit_palette(pictures: Tensor, layout: Tensor, rays: Tensor) -> Palette:
 
 
 def paint(palette: Palette, layout: Tensor, rays: Tensor) -> Tensor:
-    """Planes [B * V, PAINT_CHANNELS, h, w] for layouts uint8 [B, V, h, w, C]: the colours [-1, 1] that the palette tells,
-    and how little it knows them (0 well known, 1 never seen)."""
+    """Planes [B * V, PAINT_CHANNELS, h, w] for layouts uint8 [B, V, h, w, C]: the colours [-1, 1] that the palette
+    tells, and how little it knows them (0 well known, 1 never seen)."""
     with torch.autocast(layout.device.type, enabled=False):
         said = _described(layout, rays)
         flat = said.flatten(1, 3)

@@ -148,8 +148,8 @@ def network_inputs(
     """Everything the denoising steps of one frame share, and the logits of its distances [N, 1 + D, h, w].
 
     Previous frame as pictures [B, V, 3, H, W] and as latents [B, V, C, h, w], first frame as latents, its
-    palette, viewing rays [B, V, *layout_size, 3], conditions with T = 1. The previous frame is warped as a picture and encoded again:
-    latents do not bear being moved by less than a whole one.
+    palette, viewing rays [B, V, *layout_size, 3], conditions with T = 1. The previous frame is warped as a picture and
+    encoded again: latents do not bear being moved by less than a whole one.
     """
     dtype = latents.dtype
     if conditions.previous_points is None:
