@@ -17,6 +17,7 @@ from drivesim.data.clips import FrameStreams, PictureBatches
 from drivesim.generators.stage.network import NetworkConfig, StageNetwork
 from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective
 from drivesim.generators.stage.rollout import load_network
+from drivesim.generators.stage.stages import freeze_others, training_stage
 from drivesim.train import TrainConfig, Trainer
 from drivesim.weights_io import save_weights
 
@@ -39,12 +40,14 @@ def train_codec(options: Options) -> Path:
 def train_stage(options: Options) -> Path:
     """Trains the streaming generator on clips with a trained codec; returns the weights folder, codec included."""
     codec_folder = Path(options["codec"])
-    if options.get("start"):
-        network = load_network(Path(options["start"]))
-    else:
-        network = StageNetwork(NetworkConfig(**_tuples(options["model"])))
-    objective = StageObjective(network, load_codec(codec_folder), ObjectiveConfig(**options["objective"]))
     config = TrainConfig(**options["train"])
+    stage = training_stage(str(options["stage"]))
+    start = options.get("start") or (stage.after and Path(config.out).with_name(f"stage_{stage.after}") / "weights")
+    network = load_network(Path(start)) if start else StageNetwork(NetworkConfig(**_tuples(options["model"])))
+    freeze_others(network, stage.trained)
+    objective = StageObjective(
+        network, load_codec(codec_folder), ObjectiveConfig(**{**stage.objective, **options["objective"]})
+    )
     trainer = Trainer(objective, FrameStreams(options["data"], int(options["batch"]), config.seed), config)
     trainer.run()
     objective.load_state_dict(trainer.averaged())

@@ -112,7 +112,8 @@ class Trainer:
             raise FloatingPointError(
                 f"loss at step {self.step}: found {value}; the last checkpoint is {self.checkpoint}"
             )
-        self.accelerator.backward(loss)
+        if loss.requires_grad:  # not so where only the memory learns and there is none yet
+            self.accelerator.backward(loss)
         norm = self._clip_gradients()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

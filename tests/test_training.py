@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from drivesim.commands import data as data_command
 from drivesim.commands import train as train_command
@@ -15,6 +16,7 @@ from drivesim.conditions import ConditionSpec, build_conditions
 from drivesim.data.clips import FPS, FrameStreams, PictureBatches, RecordConfig, clip_folders, drive, record_clips
 from drivesim.env import DriveWorldEnv
 from drivesim.evaluation import EvaluationConfig, evaluate
+from drivesim.generators.stage.stages import training_stage
 from drivesim.town.rig import nuscenes_rig
 from drivesim.world import TownSource
 from tests.hydra_run import run_command
@@ -88,6 +90,22 @@ def test_trained_weights_drive(weights: Path) -> None:
     observation, *_ = env.step([0.0, 0.0])
     assert observation["CAM_FRONT"].shape == (*SIZE, 3)
     assert not np.array_equal(first["CAM_FRONT"], observation["CAM_FRONT"])
+
+
+def test_the_three_stages_follow_each_other(clips: Path, weights: Path, tmp_path: Path) -> None:
+    """Stage 1 leaves HTFT alone, stage 2 moves nothing else, stage 3 moves both; each starts from the one before."""
+    start = weights
+    for stage, expected in ((1, {False}), (2, {True}), (3, {False, True})):
+        out = tmp_path / f"stage_{stage}"
+        first = (f"start={weights}",) if stage == 1 else ()
+        run_command(train_command, "train", "component=stage_debug", f"stage={stage}", f"data={clips}",
+                    f"codec={weights}", f"train.out={out}", *first)  # fmt: skip
+        before, after = (load_file(folder / "stage.safetensors") for folder in (start, out / "weights"))
+        moved = {name.startswith("transfer") for name in after if not torch.equal(before[name], after[name])}
+        assert moved == expected, f"stage {stage}"
+        start = out / "weights"
+    with pytest.raises(ValueError, match="stage: found '4', accepted"):
+        training_stage("4")
 
 
 def test_evaluation_writes_its_table(weights: Path, tmp_path: Path) -> None:
