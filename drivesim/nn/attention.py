@@ -98,6 +98,8 @@ class TemporalFeatureTransfer(nn.Module):
         if memory is None or present is None:
             return kept
         n, c, h, w = x.shape
+        if self.training and not x.requires_grad:
+            x = x.detach().requires_grad_()  # torch 2.13: a group norm that learns from a constant input crashes on CPU
         tokens = self.norm(x).flatten(2).transpose(1, 2)
         query = self.to_query(tokens + sinusoidal_grid(h, w, c, x.device, tokens.dtype))
         key, value = memory.flatten(1, 2).to(query.dtype).chunk(2, dim=-1)
