@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 
 class WeightsError(ValueError):
     """Weights are absent, unreadable or of another shape than the network."""
+
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def load_module(folder: Path, name: str, build: Callable[[dict[str, Any]], Module]) -> Module:
+    """What `build` makes of `folder/name.json`, with the weights of `folder/name.safetensors`.
+
+    Raises WeightsError with the reason.
+    """
+    try:
+        raw = json.loads((folder / f"{name}.json").read_text())
+        tensors = load_file(folder / f"{name}.safetensors")
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{name} weights in {folder}: {error}; accepted a folder with {name}.json and {name}.safetensors"
+        ) from error
+    module = build({key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
+    checked_load(module, tensors, folder / f"{name}.safetensors")
+    return module
 
 
 def checked_load(module: nn.Module, tensors: Mapping[str, Tensor], source: Path | str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from drivesim.weights_io import WeightsError, checked_load
+from drivesim.weights_io import load_module
 
 
 @dataclass(frozen=True)
@@ -131,15 +129,4 @@ def to_uint8(pictures: Tensor) -> Tensor:
 
 def load_codec(folder: str | Path) -> ImageCodec:
     """The small codec of a weights folder (`codec.json`, `codec.safetensors`). Raises WeightsError with the reason."""
-    folder = Path(folder)
-    try:
-        raw = json.loads((folder / "codec.json").read_text())
-        tensors = load_file(folder / "codec.safetensors")
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"codec weights in {folder}: {error}; accepted a folder with codec.json and codec.safetensors"
-        ) from error
-    config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}
-    codec = ImageCodec.small(CodecConfig(**config))
-    checked_load(codec, tensors, folder / "codec.safetensors")
-    return codec
+    return load_module(Path(folder), "codec", lambda config: ImageCodec.small(CodecConfig(**config)))

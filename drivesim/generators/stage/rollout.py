@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
@@ -30,7 +27,7 @@ from drivesim.nn.warp import (
     sample_ring,
     viewing_rays,
 )
-from drivesim.weights_io import WeightsError, checked_load
+from drivesim.weights_io import load_module
 
 SHIPPED = Path(__file__).parents[2] / "weights" / "tiny"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -241,14 +238,4 @@ def _required(weights: str | Path | None) -> Path:
 
 def load_network(folder: Path) -> StageNetwork:
     """The network of a weights folder (`stage.json`, `stage.safetensors`). Raises WeightsError with the reason."""
-    try:
-        raw = json.loads((folder / "stage.json").read_text())
-        tensors = load_file(folder / "stage.safetensors")
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"stage weights in {folder}: {error}; accepted a folder with stage.json and stage.safetensors"
-        ) from error
-    config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}
-    network = StageNetwork(NetworkConfig(**config))
-    checked_load(network, tensors, folder / "stage.safetensors")
-    return network
+    return load_module(folder, "stage", lambda config: StageNetwork(NetworkConfig(**config)))
