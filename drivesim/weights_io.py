@@ -58,5 +58,8 @@ def save_weights(module: nn.Module, path: Path, dtype: torch.dtype = torch.bfloa
         k: (v.to(dtype) if v.is_floating_point() else v).contiguous().clone() for k, v in module.state_dict().items()
     }
     temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.touch()
+    mode = temporary.stat().st_mode
     save_file(tensors, temporary)
+    temporary.chmod(mode)  # safetensors writes files that nobody else may read
     temporary.replace(path)

@@ -390,6 +390,8 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     from drivesim.weights_io import checked_load
 
     save_weights(tiny_network(), tmp_path / "stage.safetensors", torch.float32)
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "stage.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode, "others may read it"
     tensors = load_file(tmp_path / "stage.safetensors")
     network = tiny_network(seed=5)
     checked_load(network, tensors, "file")
