@@ -45,9 +45,8 @@ def train_stage(options: Options) -> Path:
     start = options.get("start") or (stage.after and Path(config.out).with_name(f"stage_{stage.after}") / "weights")
     network = load_network(Path(start)) if start else StageNetwork(NetworkConfig(**_tuples(options["model"])))
     freeze_others(network, stage.trained)
-    objective = StageObjective(
-        network, load_codec(codec_folder), ObjectiveConfig(**{**stage.objective, **options["objective"]})
-    )
+    given = {name: value for name, value in options["objective"].items() if value is not None}
+    objective = StageObjective(network, load_codec(codec_folder), ObjectiveConfig(**{**stage.objective, **given}))
     trainer = Trainer(objective, FrameStreams(options["data"], int(options["batch"]), config.seed), config)
     trainer.run()
     objective.load_state_dict(trainer.averaged())

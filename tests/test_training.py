@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
+from drivesim import configs
+from drivesim.codecs.image import CodecConfig
 from drivesim.commands import data as data_command
 from drivesim.commands import train as train_command
 from drivesim.conditions import ConditionSpec, build_conditions
 from drivesim.data.clips import FPS, FrameStreams, PictureBatches, RecordConfig, clip_folders, drive, record_clips
 from drivesim.env import DriveWorldEnv
 from drivesim.evaluation import EvaluationConfig, evaluate
+from drivesim.generators.stage.network import NetworkConfig
+from drivesim.generators.stage.objective import ObjectiveConfig
 from drivesim.generators.stage.stages import training_stage
 from drivesim.town.rig import nuscenes_rig
+from drivesim.train import TrainConfig
 from drivesim.world import TownSource
 from tests.hydra_run import run_command
 
@@ -39,6 +46,17 @@ def weights(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_command(train_command, "train", "component=stage_debug", f"data={clips}", f"codec={runs}/codec/weights",
                 f"train.out={runs}/stage")  # fmt: skip
     return runs / "stage" / "weights"
+
+
+@pytest.mark.parametrize("component", ["codec", "stage"])
+def test_every_setting_can_be_given_by_name(component: str) -> None:
+    """The configuration files name all fields of the dataclasses, with the same defaults where they give one."""
+    config = yaml.safe_load((Path(configs.__file__).parent / "component" / f"{component}.yaml").read_text())
+    kinds = {"codec": {"model": CodecConfig}, "stage": {"model": NetworkConfig, "objective": ObjectiveConfig}}
+    for section, kind in {"train": TrainConfig, **kinds[component]}.items():
+        assert list(config[section]) == [field.name for field in fields(kind)], section
+    plain = json.loads(json.dumps(asdict(kinds[component]["model"]())))
+    assert config["model"] == plain
 
 
 def test_clips_hold_what_the_closed_loop_would_see(clips: Path) -> None:
