@@ -29,8 +29,8 @@ class LearningCurve:
         return self.rows[-1][1] if self.rows else 0.0
 
     def recent(self, count: int = 100) -> dict[str, float]:
-        """Means over the last drives: safe progress [m] (distance, 0 for a drive that ended by the agent's fault), share
-        of drives that did."""
+        """Means over the last drives: safe progress [m] (distance, 0 for a drive that ended by the agent's fault), and
+        the share of drives that ended so."""
         rows = np.array(self.rows[-count:]).reshape(-1, len(FIELDS))
         if not len(rows):
             return {}

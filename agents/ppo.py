@@ -34,15 +34,13 @@ def train(settings: dict[str, Any]) -> Path:
     model = make_model(worlds, settings)
     done = training.resume(model)
     if not done and settings["start"]:
-        model.set_parameters({"policy": _policy_tensors(Path(settings["start"]))}, exact_match=False)
+        model.set_parameters({"policy": policy_tensors(Path(settings["start"]))}, exact_match=False)
         set_deviation(model, settings["deviation"])
     try:
         warm_up = min(settings["critic_warm_up"], settings["steps"])
         if done < warm_up:
             set_actor_learns(model, False)
-            training.steps = warm_up
             _learn(model, training, warm_up)
-            training.steps = settings["steps"]
         set_actor_learns(model, True)
         _learn(model, training, settings["steps"])
     except KeyboardInterrupt:
@@ -95,7 +93,7 @@ def _learn(model: PPO, training: Training, steps: int) -> None:
         model.learn(left, callback=training, reset_num_timesteps=False)
 
 
-def _policy_tensors(path: Path) -> dict[str, torch.Tensor]:
+def policy_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Weights of an archive, without what else it holds."""
     from stable_baselines3.common.save_util import load_from_zip_file
 

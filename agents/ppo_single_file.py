@@ -7,7 +7,6 @@ The trained actor is `actor.safetensors` with its card, which drives as any poli
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What PPO and SAC of stable-baselines3 share: worlds, progress, checkpoints that hold tensors only, and the last words."""
+"""What PPO and SAC of stable-baselines3 share: worlds, progress, checkpoints of mere tensors, and the last words."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class Training(BaseCallback):
 
     def resume(self, model: BaseAlgorithm) -> int:
         """Loads the last checkpoint's tensors, if there is one; returns the steps that are done."""
+        self.model = model
         if not self.checkpoint.exists():
             return 0
         model.set_parameters(str(self.checkpoint), exact_match=True)
@@ -63,7 +64,7 @@ class Training(BaseCallback):
         self._saved = time.monotonic()
 
     def _on_training_start(self) -> None:
-        self.bar = tqdm(total=self.steps, initial=self.model.num_timesteps, unit="step", desc=self.out.name,
+        self.bar = tqdm(total=max(self.steps, self.model.num_timesteps), initial=self.model.num_timesteps, unit="step", desc=self.out.name,
                         mininterval=2.0, smoothing=0.02)  # fmt: skip
         self._began, self._before = time.monotonic(), self.curve.minutes
 
@@ -74,7 +75,7 @@ class Training(BaseCallback):
             if "drive" in info:
                 self.curve.add(self.model.num_timesteps, minutes, info["drive"])
         self.bar.update(self.model.num_timesteps - self.bar.n)
-        return self.model.num_timesteps < self.steps
+        return True
 
     def _on_rollout_end(self) -> None:
         assert self.bar is not None

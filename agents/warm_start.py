@@ -60,7 +60,7 @@ def train(settings: dict[str, Any]) -> Path:
     partial = out / "agent.partial.zip"
     pupil.save(partial)
     partial.replace(agent)
-    print(f"root mean square error: speed share {error[0]:.3f}, offset {error[1]:.2f} m, over {settings['steps']} steps")
+    print(f"root mean square error: speed share {error[0]:.3f}, offset {error[1]:.2f} m")
     print(f"agent    {agent.resolve()}\ndrive it:  drivesim drive policy={agent}")
     return agent
 
