@@ -64,8 +64,10 @@ class Training(BaseCallback):
         self._saved = time.monotonic()
 
     def _on_training_start(self) -> None:
-        self.bar = tqdm(total=max(self.steps, self.model.num_timesteps), initial=self.model.num_timesteps, unit="step", desc=self.out.name,
-                        mininterval=2.0, smoothing=0.02)  # fmt: skip
+        done = self.model.num_timesteps
+        self.bar = tqdm(
+            total=max(self.steps, done), initial=done, unit="step", desc=self.out.name, mininterval=2.0, smoothing=0.02
+        )
         self._began, self._before = time.monotonic(), self.curve.minutes
 
     def _on_step(self) -> bool:
