@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from drivesim.action_values import finite_values
+from drivesim.road_ahead import RoadAhead
+from drivesim.route_action import AlongRoute
 from drivesim.scene import EgoState
 from drivesim.vehicle import KinematicBicycle
 
@@ -24,8 +26,11 @@ class Action(Protocol):
         """The action space."""
         ...
 
-    def act(self, action: ArrayLike, ego: EgoState) -> list[Control]:
-        """Control of the ego for every frame [chunk]; ValueError if the action is not finite or of another shape."""
+    def act(self, action: ArrayLike, ego: EgoState, road: RoadAhead | None = None) -> list[Control]:
+        """Control of the ego for every frame [chunk]; ValueError if the action is not finite or of another shape.
+
+        `road` is where the ego is; who follows the route needs it.
+        """
         ...
 
 
@@ -40,9 +45,9 @@ class Normalized:
         """[2]."""
         return spaces.Box(-1.0, 1.0, (2,), np.float32)
 
-    def act(self, action: ArrayLike, ego: EgoState) -> list[Control]:
+    def act(self, action: ArrayLike, ego: EgoState, road: RoadAhead | None = None) -> list[Control]:
         """Scaled to the limits of the vehicle."""
-        pedal, steering = (min(max(value, -1.0), 1.0) for value in _finite(action, ((2,),)).tolist())
+        pedal, steering = (min(max(value, -1.0), 1.0) for value in finite_values(action, ((2,),)).tolist())
         limits = self.vehicle.limits
         strongest = limits.max_acceleration if pedal > 0.0 else limits.max_braking
         return [(pedal * strongest, steering * limits.max_steering)] * self.chunk
@@ -65,9 +70,9 @@ class Physical:
         high = np.tile(np.array([limits.max_acceleration, limits.max_steering], np.float32), (self.chunk, 1))
         return spaces.Box(low, high, dtype=np.float32)
 
-    def act(self, action: ArrayLike, ego: EgoState) -> list[Control]:
+    def act(self, action: ArrayLike, ego: EgoState, road: RoadAhead | None = None) -> list[Control]:
         """As it is."""
-        values = _finite(action, ((2,), (self.chunk, 2))).reshape(-1, 2).tolist()
+        values = finite_values(action, ((2,), (self.chunk, 2))).reshape(-1, 2).tolist()
         rows = [(acceleration, steering) for acceleration, steering in values]
         return rows if len(rows) == self.chunk else rows * self.chunk
 
@@ -85,9 +90,9 @@ class Discrete:
         """15."""
         return spaces.Discrete(len(self.pedals) * len(self.wheels))
 
-    def act(self, action: ArrayLike, ego: EgoState) -> list[Control]:
+    def act(self, action: ArrayLike, ego: EgoState, road: RoadAhead | None = None) -> list[Control]:
         """Looked up."""
-        index = float(_finite(action, ((), (1,))).reshape(()))
+        index = float(finite_values(action, ((), (1,))).reshape(()))
         count = len(self.pedals) * len(self.wheels)
         if not (index.is_integer() and 0 <= index < count):
             raise ValueError(f"action: found {index}, accepted an integer from 0 to {count - 1}")
@@ -113,9 +118,9 @@ class Trajectory:
         high = np.tile(np.array([self.reach, self.reach, np.pi], np.float32), (self.points, 1))
         return spaces.Box(-high, high, dtype=np.float32)
 
-    def act(self, action: ArrayLike, ego: EgoState) -> list[Control]:
+    def act(self, action: ArrayLike, ego: EgoState, road: RoadAhead | None = None) -> list[Control]:
         """Tracked by the vehicle."""
-        return [self.vehicle.track(ego, _finite(action, ((self.points, 3),)), self.duration)] * self.chunk
+        return [self.vehicle.track(ego, finite_values(action, ((self.points, 3),)), self.duration)] * self.chunk
 
 
 ACTIONS: dict[str, Callable[[KinematicBicycle, int], Action]] = {
@@ -123,6 +128,7 @@ ACTIONS: dict[str, Callable[[KinematicBicycle, int], Action]] = {
     "physical": Physical,
     "discrete": Discrete,
     "trajectory": Trajectory,
+    "route": AlongRoute,
 }
 
 
@@ -131,19 +137,3 @@ def make_action(name: str, vehicle: KinematicBicycle, chunk: int) -> Action:
     if name not in ACTIONS:
         raise ValueError(f"action: found {name!r}, accepted {list(ACTIONS)}")
     return ACTIONS[name](vehicle, chunk)
-
-
-def _finite(action: ArrayLike, shapes: tuple[tuple[int, ...], ...]) -> NDArray[np.float64]:
-    try:
-        values = np.asarray(action, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"action: found {action!r}, accepted numbers of shape {_either(shapes)}") from error
-    if values.shape not in shapes:
-        raise ValueError(f"action: found shape {values.shape}, accepted {_either(shapes)}")
-    if not all(map(math.isfinite, values.reshape(-1).tolist())):
-        raise ValueError(f"action: found {values.tolist()}, accepted finite numbers")
-    return values
-
-
-def _either(shapes: tuple[tuple[int, ...], ...]) -> str:
-    return " or ".join(map(str, shapes))

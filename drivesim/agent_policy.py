@@ -37,6 +37,7 @@ POLICY_MODULES = {
     "stable_baselines3.dqn.policies": "MultiInputPolicy",
 }
 ACTIVATIONS = (nn.Tanh, nn.ReLU, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU)
+TOLD_BY_BOUNDS = ("normalized", "route")  # action types that share their bounds with no other
 _SPACE = re.compile(r"'(\w+)'[,:] Box\([^()]*\(([\d, ]+)\), \w+\)")
 _PICKLED = ":serialized:"
 _TRAINING_ONLY = ("optimizer_class", "optimizer_kwargs")
@@ -131,11 +132,13 @@ def _action_type(data: Mapping[str, Any], path: Path) -> str:
     if "n" in space:
         return "discrete"
     bounds = (space.get("low_repr"), space.get("high_repr"), space.get("_shape"))
-    if bounds == ("-1.0", "1.0", [2]):
-        return "normalized"
+    for name in TOLD_BY_BOUNDS:
+        own = make_action(name, KinematicBicycle(), 1).space()
+        if bounds == (own.low_repr, own.high_repr, list(own.shape)):
+            return name
     raise ValueError(
         f"{path}: action_space: found low {bounds[0]}, high {bounds[1]}, shape {bounds[2]}; accepted those of "
-        "'normalized' and 'discrete', or the option action=... that names the type"
+        f"{TOLD_BY_BOUNDS} and 'discrete', or the option action=... that names the type"
     )
 
 

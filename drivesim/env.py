@@ -23,6 +23,7 @@ from drivesim.generators.interface import Generator, load_generator
 from drivesim.judge import Verdict, judge
 from drivesim.observations import ROUTE_POINTS, ROUTE_SPACING, Observation, Truth, View, make_sensors
 from drivesim.rewards import RewardWeights, weighted_sum
+from drivesim.road_ahead import RoadAhead
 from drivesim.route_frame import RoutePosition, locate, points_ahead
 from drivesim.scenarios.camera_faults import CameraMemory, faulty, remember, remembered_steps
 from drivesim.scenarios.criteria import Criteria, assess, report
@@ -141,6 +142,12 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         return self._running("route").world.route.points
 
     @property
+    def road(self) -> RoadAhead:
+        """The road along the route, as the ego is on it."""
+        state = self._running("road")
+        return RoadAhead(state.world.scene, state.world.route, state.route)
+
+    @property
     def frames(self) -> NDArray[np.uint8] | None:
         """Pictures [V, H, W, 3] of the cameras that the generator draws; None without generator."""
         return self._running("frames").frames
@@ -189,7 +196,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         if state.over:
             raise ResetNeeded("step: the drive is over; accepted after reset()")
         before = state.world.scene
-        controls = self._action.act(action, before.ego)
+        controls = self._action.act(action, before.ego, self.road)
         clock = Stopwatch()
         worlds, verdict = self._advance(state, controls)
         clock.lap("world")

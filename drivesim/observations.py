@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from drivesim.geometry import box_footprints, wrap_angle
 from drivesim.ground_view import BirdsEyeView, coverage_pyramid
 from drivesim.map_raster import ROAD_BITS, map_raster
-from drivesim.route_frame import RoutePosition, poses_ahead
-from drivesim.scene import CAMERAS, MAP_CLASSES, OBJECT_CLASSES, CameraRig, HdMap, Scene
+from drivesim.road_ahead import LINE_POINTS, RoadAhead
+from drivesim.route_frame import RoutePosition
+from drivesim.scene import CAMERAS, MAP_CLASSES, OBJECT_CLASSES, CameraRig, Scene
+from drivesim.state_vector import StateVector
 from drivesim.town.semantics import SEMANTIC_NAMES
 
 if TYPE_CHECKING:
@@ -32,13 +34,12 @@ ROUTE_SPACING = 2.0  # [m]
 MAX_DEPTH = 200.0  # [m], depth of the sky
 LAYOUT_CELLS = 100
 LAYOUT_EXTENT = 40.0  # [m] to every side of the ego
-LINE_POINTS = 64
-LINE_SPACING = 2.0  # [m]
 AREA_SHAPE = (160, 200)  # cells to the sides and along the ego
 AREA_CELL = 0.5  # [m]
 AREA_BEHIND = 20.0  # [m] of area behind the ego
 OTHER_KEYS = (
     "ego", "route", "centre_line", "drivable_area", "layout", "boxes", "calibration", "depth", "semantics",
+    "state_vector",
 )  # fmt: skip
 
 
@@ -73,6 +74,11 @@ class View:
     def truth(self) -> RenderedFrame:
         """The ray-cast scene, rendered once for all sensors that need it."""
         return self.renderer.render(self.scene)
+
+    @cached_property
+    def road(self) -> RoadAhead:
+        """The road along the route."""
+        return RoadAhead(self.scene, self.way, self.position)
 
 
 class Sensor(Protocol):
@@ -156,21 +162,7 @@ class CentreLine:
 
     def observe(self, view: View) -> Observation:
         """Clipped to the space."""
-        poses, rows = poses_ahead(view.way.points, view.position, view.scene.ego, LINE_POINTS, LINE_SPACING)
-        line = np.zeros((LINE_POINTS, 5))
-        line[:, :3] = poses
-        lane_ids = getattr(view.way, "lane_ids", None)
-        if view.scene.map is not None and lane_ids is not None:
-            line[:, 3:] = _lane_columns(view.scene.map, lane_ids[rows])
-        return {"centre_line": np.clip(line, -self.high, self.high).astype(np.float32)}
-
-
-def _lane_columns(hd_map: HdMap, lane_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Width [m] and speed limit [m/s] of lanes [K, 2], 0 where the map does not know them."""
-    graph = hd_map.lane_graph
-    lanes = np.minimum(np.searchsorted(graph.ids, lane_ids), len(graph) - 1)
-    columns = np.stack([graph.width[lanes], graph.speed_limit[lanes]], axis=-1)
-    return np.where((graph.ids[lanes] == lane_ids)[:, None], np.nan_to_num(columns), 0.0)
+        return {"centre_line": np.clip(view.road.line, -self.high, self.high).astype(np.float32)}
 
 
 class DrivableArea:
@@ -325,6 +317,7 @@ def make_sensors(keys: Sequence[str], cameras: Sequence[str] | None, image_size:
         "ego": Ego(), "route": Route(), "centre_line": CentreLine(), "drivable_area": DrivableArea(), "boxes": Boxes(),
         "calibration": Calibration(image_size, views),
         "depth": Depth(image_size, views), "semantics": Semantics(image_size, views),
+        "state_vector": StateVector(),
     }  # fmt: skip
     if len(set(keys)) != len(keys) or not keys:
         raise ValueError(f"observation: found {tuple(keys)}, accepted one or more different keys")

@@ -7,12 +7,17 @@ import pytest
 from gymnasium.spaces import Discrete as DiscreteSpace
 
 from drivesim.actions import ACTIONS, make_action
+from drivesim.road_ahead import RoadAhead
+from drivesim.route_frame import locate
 from drivesim.scene import EgoState
 from drivesim.vehicle import KinematicBicycle
+from tests.straight_road import StraightRoad
 
 VEHICLE = KinematicBicycle()
 LIMITS = VEHICLE.limits
 EGO = EgoState.at(3.0, 4.0, 0.5, speed=8.0)
+WORLD = StraightRoad().reset(0, None)
+ROAD = RoadAhead(WORLD.scene, WORLD.route, locate(WORLD.route.points, WORLD.scene.ego))
 
 
 @pytest.mark.parametrize("name", ACTIONS)
@@ -22,19 +27,19 @@ def test_samples_give_one_finite_control_per_frame(name: str, chunk: int) -> Non
     space = action.space()
     space.seed(3)
     for _ in range(20):
-        controls = action.act(space.sample(), EGO)
+        controls = action.act(space.sample(), EGO, ROAD)
         assert len(controls) == chunk
         assert np.isfinite(controls).all()
 
 
-@pytest.mark.parametrize("name", ["normalized", "physical", "trajectory"])
+@pytest.mark.parametrize("name", ["normalized", "physical", "trajectory", "route"])
 def test_nan_and_infinity_are_refused(name: str) -> None:
     action = make_action(name, VEHICLE, 1)
     for value in (np.nan, np.inf):
         bad = np.zeros(action.space().shape)
         bad.flat[-1] = value
         with pytest.raises(ValueError, match="action: found .* accepted finite"):
-            action.act(bad, EGO)
+            action.act(bad, EGO, ROAD)
 
 
 @pytest.mark.parametrize("name", ACTIONS)
@@ -42,10 +47,10 @@ def test_wrong_shape_is_refused_with_the_right_one(name: str) -> None:
     action = make_action(name, VEHICLE, 1)
     accepted = action.space().shape
     with pytest.raises(ValueError, match=r"action: found shape \(5,\), accepted") as caught:
-        action.act(np.zeros(5), EGO)
+        action.act(np.zeros(5), EGO, ROAD)
     assert str(accepted) in str(caught.value)
     with pytest.raises(ValueError, match="action: found"):
-        action.act("left", EGO)
+        action.act("left", EGO, ROAD)
 
 
 def test_unknown_name() -> None:

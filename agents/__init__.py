@@ -1,0 +1,1 @@
+"""Policies that learn: one readable file each."""

@@ -1,0 +1,99 @@
+"""The drives that agents train on: towns in turn, scenarios in between, and what became of every one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import ArrayLike
+
+from drivesim.env import DriveWorldEnv
+from drivesim.world import EVALUATION_TOWNS
+
+ACTION, OBSERVATION = "route", ("state_vector",)
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """Where agents learn to drive. See agents/configs/world/town.yaml."""
+
+    towns: int = 400
+    drives_per_town: int = 8
+    seconds: float = 30.0
+    scenarios: tuple[str, ...] = ()
+    scenario_share: float = 0.0
+    reward: Mapping[str, float] = field(default_factory=dict)
+    reward_scale: float = 0.1
+    density: int = 30
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.towns <= EVALUATION_TOWNS:
+            raise ValueError(f"world.towns: found {self.towns}, accepted 1 to {EVALUATION_TOWNS}: "
+                             "the others are for evaluation")  # fmt: skip
+        if not 0.0 <= self.scenario_share <= 1.0:
+            raise ValueError(f"world.scenario_share: found {self.scenario_share}, accepted 0 to 1")
+        if self.scenario_share > 0.0 and not self.scenarios:
+            raise ValueError("world.scenarios: found none, accepted at least one with a scenario_share above 0")
+
+
+class TrainingDrives(gym.Wrapper):
+    """Chooses the place of every drive and tells at its end, in `info["drive"]`, what became of it."""
+
+    def __init__(self, env: gym.Env, config: WorldConfig, seed: int) -> None:
+        super().__init__(env)
+        self.config, self._random, self._driven, self._town = config, random.Random(seed), 0, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """The next drive. Seeds say where drives begin, not in which town."""
+        if self.config.scenarios and self._random.random() < self.config.scenario_share:
+            chosen: dict[str, Any] = {"scenario": self._random.choice(self.config.scenarios), "variant": "random"}
+        else:
+            if self._driven % self.config.drives_per_town == 0:
+                self._town = self._random.randrange(self.config.towns)
+            self._driven += 1
+            chosen = {"town": self._town}
+        drive_seed = self._random.randrange(2**31) if seed is None else seed
+        return self.env.reset(seed=drive_seed, options=chosen | (options or {}))
+
+    def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """As the environment, with scaled reward and light info."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        light: dict[str, Any] = {}
+        if terminated or truncated:
+            faults = any(hit["at_fault"] for hit in info["events"]["collisions"])
+            light["drive"] = {
+                "distance": info["metrics"]["distance"],
+                "seconds": info["metrics"]["time"],
+                "fault": float(faults or info["events"]["off_road"]),
+                "hit": float(bool(info["events"]["collisions"]) and not faults),
+            }
+        return observation, self.config.reward_scale * float(reward), terminated, truncated, light
+
+
+def make_drives(
+    config: WorldConfig, seed: int, observation: tuple[str, ...] = OBSERVATION, action: str = ACTION
+) -> TrainingDrives:
+    """One world to train in."""
+    env = DriveWorldEnv(
+        generator=None, action=action, observation=observation, seconds=config.seconds, reward=dict(config.reward),
+        source_options={"density": config.density},
+    )  # fmt: skip
+    return TrainingDrives(env, config, seed)
+
+
+def world_config(settings: Mapping[str, Any]) -> WorldConfig:
+    """The configuration of plain settings; ValueError for unknown names."""
+    unknown = sorted(set(settings) - set(WorldConfig.__dataclass_fields__))
+    if unknown:
+        raise ValueError(f"world: found unknown {unknown}, accepted {sorted(WorldConfig.__dataclass_fields__)}")
+    return WorldConfig(**{k: tuple(v) if k == "scenarios" else v for k, v in settings.items()})
+
+
+def factories(config: WorldConfig, count: int, seed: int) -> list[Callable[[], TrainingDrives]]:
+    """Makers of `count` worlds that drive different routes."""
+    seeds = np.random.SeedSequence(seed).generate_state(count).tolist()
+    return [lambda s=s: make_drives(config, s) for s in seeds]

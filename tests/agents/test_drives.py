@@ -1,0 +1,40 @@
+"""Where agents learn to drive."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents.drives import WorldConfig, make_drives, world_config
+from drivesim.world import EVALUATION_TOWNS
+
+
+def test_towns_for_evaluation_are_out_of_reach() -> None:
+    WorldConfig(towns=EVALUATION_TOWNS)
+    with pytest.raises(ValueError, match="world.towns: found 900001"):
+        WorldConfig(towns=EVALUATION_TOWNS + 1)
+
+
+def test_unknown_settings_are_named() -> None:
+    with pytest.raises(ValueError, match=r"world: found unknown \['town'\]"):
+        world_config({"town": 3})
+
+
+def test_scenarios_need_names() -> None:
+    with pytest.raises(ValueError, match="world.scenarios: found none"):
+        WorldConfig(scenario_share=0.5)
+
+
+def test_a_drive_tells_at_its_end_what_became_of_it() -> None:
+    world = make_drives(WorldConfig(towns=1, seconds=0.5, density=4, reward_scale=0.1), seed=0)
+    world.reset()
+    infos = [world.step(np.array([0.5, 0.0]))[-1] for _ in range(6)]
+    assert infos[:5] == [{}] * 5
+    drive = infos[5]["drive"]
+    assert drive["seconds"] == pytest.approx(0.5) and drive["fault"] == 0.0 and 0.5 < drive["distance"] < 6.0
+
+
+def test_scenarios_come_with_their_share() -> None:
+    world = make_drives(WorldConfig(towns=1, density=4, scenarios=("stalled_car_01",), scenario_share=1.0), seed=0)
+    _, info = world.reset()
+    assert info["scenario"]
