@@ -1,0 +1,1 @@
+"""Policies that learn, one readable file each; they use only the public interface of drivesim."""
