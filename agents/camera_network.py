@@ -83,7 +83,7 @@ class Eyes(nn.Module):
 
     def __init__(self, channels: tuple[int, ...], width: int) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(6, channels[0], 4, stride=4)
+        self.now, self.before = (nn.Conv2d(3, channels[0], 4, stride=4) for _ in range(2))
         levels, sides = [], []
         for level, size in enumerate(channels):
             before = channels[max(level - 1, 0)]
@@ -95,10 +95,8 @@ class Eyes(nn.Module):
 
     def forward(self, pictures: Tensor, past: Tensor) -> Tensor:
         """Features of pictures uint8 [B, V, H, W, 3]."""
-        batch, views, height, width, _ = pictures.shape
-        pair = torch.cat([pictures, past], -1).reshape(batch * views, height, width, 6).permute(0, 3, 1, 2)
-        now, before = (pair.float() / 127.5 - 1.0).chunk(2, 1)
-        x = self.patches(torch.cat([now, now - before], 1).contiguous(memory_format=torch.channels_last))
+        batch, views = pictures.shape[:2]
+        x = self.now(_signed(pictures)) + self.before(_signed(past))
         found = []
         for level in self.levels:
             x = level(x)
@@ -109,18 +107,26 @@ class Eyes(nn.Module):
         return self.smooth(top).reshape(batch, views, -1, *top.shape[-2:])
 
 
+def _signed(pictures: Tensor) -> Tensor:
+    """Pictures uint8 [B, V, H, W, 3] as numbers [B * V, 3, H, W] of about -2 to 2."""
+    kind = pictures.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+    return pictures.flatten(0, 1).to(dtype).sub_(127.5).mul_(1.0 / 64.0).permute(0, 3, 1, 2)
+
+
 class Residual(nn.Module):
-    """x + conv(relu(norm(conv(x))))."""
+    """x + conv(relu(conv(relu(x)))), which begins as the identity and so needs no normalisation (Zhang et al. 2019)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm = nn.GroupNorm(8, channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape [N, C, H, W]."""
-        return x + self.second(F.relu(self.norm(self.first(F.relu(x)))))
+        return x + self.second(F.relu(self.first(F.relu(x))))
 
 
 class GridPlanner(nn.Module):
@@ -174,24 +180,30 @@ def look(
     """Features [B, C * heights, 20, 5] of the cells, mean over the views that see them, and whether any does."""
     batch, views, channels = features.shape[:3]
     rows, columns = cells.shape[1:3]
-    flat = cells.reshape(batch, 1, -1, 2).expand(-1, len(HEIGHTS), -1, -1)
-    heights = cells.new_tensor(HEIGHTS).view(1, -1, 1, 1).expand(*flat.shape[:3], 1)
-    points = torch.cat([flat, heights, torch.ones_like(heights)], -1).reshape(batch, 1, -1, 4)
-    camera = (points @ torch.linalg.inv(extrinsics.float()).transpose(-1, -2))[..., :3]  # [B, V, P, 3]
-    depth = camera[..., 2]
-    pixels = (camera @ intrinsics.float().transpose(-1, -2))[..., :2] / depth.clamp(min=0.1)[..., None]
-    place = 2.0 * pixels / pixels.new_tensor([image_size[1], image_size[0]]) - 1.0
-    valid = (depth > 0.5) & (place.abs() <= 1.0).all(-1)
-    sampled = F.grid_sample(
-        features.float().reshape(batch * views, channels, *features.shape[3:]),
-        place.clamp(-2.0, 2.0).reshape(batch * views, 1, -1, 2),
-        align_corners=False,
-    ).reshape(batch, views, channels, -1)
+    with torch.autocast(features.device.type, enabled=False):  # eight bits are too few for places
+        place, valid = _places(cells.float(), intrinsics.float(), extrinsics.float(), image_size)
+        sampled = F.grid_sample(
+            features.float().flatten(0, 1), place.clamp(-2.0, 2.0).flatten(0, 1)[:, None], align_corners=False
+        ).reshape(batch, views, channels, -1)
     weight = valid[:, :, None].float()
     seen = (sampled * weight).sum(1) / weight.sum(1).clamp(min=1.0)  # [B, C, heights * cells]
     seen = seen.reshape(batch, channels * len(HEIGHTS), rows, columns)
     visible = valid.any(1).reshape(batch, len(HEIGHTS), rows, columns).any(1, keepdim=True)
     return seen, visible.float()
+
+
+def _places(
+    cells: Tensor, intrinsics: Tensor, extrinsics: Tensor, image_size: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """Where cells at all heights appear in pictures [B, V, P, 2], from -1 to 1, and whether they do [B, V, P]."""
+    flat = cells.reshape(len(cells), 1, -1, 2).expand(-1, len(HEIGHTS), -1, -1)
+    heights = cells.new_tensor(HEIGHTS).view(1, -1, 1, 1).expand(*flat.shape[:3], 1)
+    points = torch.cat([flat, heights, torch.ones_like(heights)], -1).reshape(len(cells), 1, -1, 4)
+    camera = (points @ torch.linalg.inv(extrinsics).transpose(-1, -2))[..., :3]
+    depth = camera[..., 2]
+    pixels = (camera @ intrinsics.transpose(-1, -2))[..., :2] / depth.clamp(min=0.1)[..., None]
+    place = 2.0 * pixels / pixels.new_tensor([image_size[1], image_size[0]]) - 1.0
+    return place, (depth > 0.5) & (place.abs() <= 1.0).all(-1)
 
 
 def on_route(route: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:

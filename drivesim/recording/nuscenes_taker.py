@@ -66,7 +66,7 @@ class NuScenesTaker:
 
 
 def check_drives(dataset: Path, numbers: Sequence[int]) -> tuple[str, ...]:
-    """Names of the drives that are not in a finished data set; ValueError if it was made of others than those asked for."""
+    """Names of the drives that a finished data set leaves out; ValueError if it was made of others than asked for."""
     head = json.loads((dataset / "drives.json").read_text())
     names = [drive_name(index) for index in numbers]
     if head["drives"] != names:
