@@ -36,8 +36,8 @@ class Settings:
     data: str = MISSING  # folder of episodes
     out: str = "runs/clone"
     observation: list[str] = field(default_factory=lambda: ["boxes"])
-    steps: int = 6000
-    batch: int = 256
+    steps: int = 4000
+    batch: int = 128
     learning_rate: float = 1e-3
     width: int = 128
     seed: int = 0

@@ -20,6 +20,9 @@ class CloneNetwork(nn.Module):
     all is taken (Deep Sets, Zaheer et al. 2017). Other observations are flattened.
     """
 
+    action_mean: Tensor  # [A]
+    action_spread: Tensor  # [A]
+
     def __init__(self, sizes: Mapping[str, Sequence[int]], action_shape: Sequence[int], width: int = 128) -> None:
         super().__init__()
         self.observation = tuple(name for name in sizes if name not in ("ego", "route"))
