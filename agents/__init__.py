@@ -1,1 +1,1 @@
-"""Policies that learn: one readable file each."""
+"""Policies that learn: reinforcement learning, cloning of recorded drives, driving from the cameras."""

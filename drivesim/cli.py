@@ -7,6 +7,7 @@ from importlib import import_module
 
 COMMANDS = {
     "drive": "let a policy drive; writes a video and a JSON trace",
+    "record": "let a policy drive many times; writes episodes for imitation and a nuScenes-format data set",
     "data": "write a nuScenes-format data set of the town",
     "train": "train the image codec or the stage generator",
     "evaluate": "put policies through a suite of scenarios; writes tables and a report with films of the failures",

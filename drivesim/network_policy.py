@@ -6,7 +6,8 @@ The card `name.json` of `name.pt` or `name.safetensors`:
      "class": "my_package.my_module:MyNetwork", "config": {"width": 64}}
 
 `class` and `config` are for safetensors only: the module is made as MyNetwork(**config). Either network maps a
-dictionary of observations with a leading axis of 1 to actions with a leading axis of 1.
+dictionary of observations with a leading axis of 1 to actions with a leading axis of 1. A module whose pictures must
+have one size has an attribute `image_size` (height, width) [px].
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class NetworkPolicy:
 
     def __init__(self, network: nn.Module, action: str, observation: tuple[str, ...]) -> None:
         self.network, self.action, self.observation = network.eval(), action, observation
+        if hasattr(network, "image_size"):
+            self.image_size: tuple[int, int] = tuple(network.image_size)  # type: ignore[assignment, arg-type]
         self._keys = tuple(dict.fromkeys(("ego", "route", *observation)))
 
     def reset(self, info: Mapping[str, Any]) -> None:

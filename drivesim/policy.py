@@ -21,7 +21,8 @@ Observation = dict[str, NDArray]
 NETWORK_FILES = (".pt", ".safetensors")
 AGENT_FILES = (".zip",)
 ACCEPTED_PATHS = (
-    "'module.sub:Class', or a file that ends in .zip (stable-baselines3), .pt (TorchScript) or .safetensors"
+    "'module.sub:Class', a file that ends in .zip (stable-baselines3), .pt (TorchScript) or .safetensors, or the "
+    "folder of one"
 )
 
 
@@ -53,12 +54,14 @@ class WorldPolicy(Protocol):
 
 
 def load_policy(path: str, **options: Any) -> Policy:
-    """The policy of a class "module.sub:Class" (found from the working directory too) or of a file of weights.
+    """The policy of a class "module.sub:Class" (found from the working directory too) or of a file of weights, which
+    may also be named by the folder that holds it alone.
 
     `options` are arguments of the class, or those of `drivesim.network_policy.load_network_policy` or
     `drivesim.agent_policy.load_agent`. Nothing is unpickled. Raises ValueError with the reason if there is no such
     policy, or if it lacks a part of the protocol.
     """
+    name, path = path, _in_folder(path)
     if Path(path).suffix in NETWORK_FILES:
         from drivesim.network_policy import load_network_policy
 
@@ -69,8 +72,19 @@ def load_policy(path: str, **options: Any) -> Policy:
         policy = load_agent(Path(path), **options)
     else:
         policy = import_name(path, "policy", "act")(**options)
-    check_policy(policy, path)
+    check_policy(policy, name)
     return policy
+
+
+def _in_folder(path: str) -> str:
+    """The file of weights in a folder; other paths as they are. ValueError if there is none or more than one."""
+    if not Path(path).is_dir():
+        return path
+    found = sorted(str(file) for file in Path(path).iterdir() if file.suffix in (*NETWORK_FILES, *AGENT_FILES))
+    if len(found) != 1:
+        raise ValueError(f"policy: found {found or 'no policy'} in the folder {path}, accepted one of "
+                         f"{(*NETWORK_FILES, *AGENT_FILES)}")  # fmt: skip
+    return found[0]
 
 
 def import_name(path: str, field: str, mark: str) -> Any:

@@ -29,7 +29,7 @@ def drivesim(folder: Path, *arguments: str, fails: bool = False) -> str:
 def test_usage_names_every_command(tmp_path: Path) -> None:
     printed = drivesim(tmp_path)
     assert all(command in printed for command in COMMANDS)
-    assert "found command 'fly', accepted drive, data" in drivesim(tmp_path, "fly", fails=True)
+    assert "found command 'fly', accepted drive, record" in drivesim(tmp_path, "fly", fails=True)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -32,7 +32,8 @@ def run_suite(settings: dict[str, Any]) -> Path:
     rows = evaluate(plan, out, settings["workers"])
     by_name = {(e.name, d.name): (e, d) for e in plan.entrants for d in plan.drives}
     filmed = [row for row in failures(rows) if "error" not in row][: settings["films"]]
-    jobs = [Job(*by_name[row["policy"], row["drive"]], plan.env, out) for row in filmed]
+    pairs = [by_name[row["policy"], row["drive"]] for row in filmed]
+    jobs = [Job(entrant, drive, {**plan.env, **entrant.env}, out) for entrant, drive in pairs]
     films = film_failures(jobs, out / "films")
     write_report(out / "report.html", f"Suite {settings['suite']}", rows, films)
     print(text_table(rows))
@@ -40,13 +41,14 @@ def run_suite(settings: dict[str, Any]) -> Path:
 
 
 def entrants(policies: list[Any]) -> list[Entrant]:
-    """Entrants from a list of policies, each a path or a mapping with `policy` and at will `name` and `options`."""
+    """Entrants from a list of policies, each a path or a mapping with `policy` and at will `name`, `options` and `env`:
+    the same policy may stand there twice under two names, with two generators."""
     found = []
     for entry in policies:
         given: dict[str, Any] = {"policy": entry} if isinstance(entry, str) else dict(entry)
-        unknown = sorted(set(given) - {"policy", "name", "options"})
+        unknown = sorted(set(given) - {"policy", "name", "options", "env"})
         if unknown or "policy" not in given:
-            raise ValueError(f"policies: found {given}, accepted a path, or a mapping of policy, name and options")
+            raise ValueError(f"policies: found {given}, accepted a path, or a mapping of policy, name, options and env")
         name = given.get("name", given["policy"].rpartition(":")[2].rpartition("/")[2])
-        found.append(Entrant(name, given["policy"], given.get("options") or {}))
+        found.append(Entrant(name, given["policy"], given.get("options") or {}, given.get("env") or {}))
     return found

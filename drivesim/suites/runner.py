@@ -37,6 +37,7 @@ class Entrant:
     name: str
     policy: str  # as `load_policy` takes it
     options: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, Any] = field(default_factory=dict)  # arguments of DriveWorldEnv for this one, before the plan's
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ class EvaluationPlan:
             "format": RESULTS_FORMAT,
             "versions": {name: version(name) for name in ("drivesim", "torch", "numpy")},
             "env": _plain(self.env),
-            "policies": {e.name: {"policy": e.policy, "options": _plain(e.options)} for e in self.entrants},
+            "policies": {
+                e.name: {"policy": e.policy, "options": _plain(e.options)} | ({"env": _plain(e.env)} if e.env else {})
+                for e in self.entrants
+            },
             "drives": [_plain(vars(drive)) for drive in self.drives],
         }
 
@@ -82,7 +86,7 @@ def evaluate(plan: EvaluationPlan, out: Path, workers: int = 1) -> list[Row]:
         raise ValueError(f"workers: found {workers}, accepted at least 1")
     _claim(out, plan.fingerprint())
     jobs = [
-        Job(entrant, drive, plan.env, out / "runs" / entrant.name / f"{drive.name}.json")
+        Job(entrant, drive, {**plan.env, **entrant.env}, out / "runs" / entrant.name / f"{drive.name}.json")
         for entrant in plan.entrants
         for drive in plan.drives
     ]

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from drivesim.geometry import transform_points
 from drivesim.scene import CameraRig, Scene
 from drivesim.town.lidar import lidar_sweep
-from drivesim.town.raycast import Raycaster, RenderedFrame
+from drivesim.town.raycast import Raycaster
 from drivesim.town.rig import LIDAR_EXTRINSICS
 from drivesim.town.writer_drive import town_drive
 from drivesim.town.writer_labels import points_in_boxes, visible_share
@@ -95,18 +95,29 @@ def write_drives(
     try:
         with tqdm(total=sum(drive.frames for drive in drives), unit="frame", disable=not progress) as bar:
             records = [
-                Recorder(partial, drive, FIRST_STAMP + index * STAMP_STEP, samples_per_pixel).record(bar)
+                _rendered(partial, drive, FIRST_STAMP + index * STAMP_STEP, samples_per_pixel, bar)
                 for index, drive in enumerate(drives)
             ]
-        _write_tables(partial, version, records)
+        write_tables(partial, version, records)
         os.replace(partial, out_dir)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return out_dir
 
 
-def _write_tables(root: Path, version: str, records: Sequence[DriveRecord]) -> None:
-    """Lay the drives on map sheets, then write sheets and tables."""
+def _rendered(root: Path, drive: Drive, start: int, samples_per_pixel: int, bar: tqdm) -> DriveRecord:
+    """Ray-casts a drive and writes it."""
+    writer, raycaster = DriveWriter(root, drive.name, start), None
+    for scene in _scenes(drive):
+        raycaster = raycaster or Raycaster(scene.rig, samples_per_pixel)
+        picture = raycaster.render(scene)
+        writer.add(scene, picture.images, picture.depth)
+        bar.update()
+    return writer.finish()
+
+
+def write_tables(root: Path, version: str, records: Sequence[DriveRecord]) -> None:
+    """Lay the drives on map sheets, then write sheets and tables. ValueError if they do not all fit."""
     places = lay_out([record.map.bounds for record in records])
     locations = write_sheets(root, [record.map for record in records], places)
     tables = Tables()
@@ -133,39 +144,58 @@ def _scenes(drive: Drive) -> Iterator[Scene]:
         raise ValueError(f"scenes of {drive.name}: found {count}, accepted {drive.frames}")
 
 
-class Recorder:
-    """Collects one drive: renders every scene, writes its files and keeps what the tables need."""
+class DriveWriter:
+    """Writes the files of one drive, frame by frame at 12 Hz, and keeps what the tables need."""
 
-    def __init__(self, root: Path, drive: Drive, start: int, samples_per_pixel: int) -> None:
-        self.root, self.drive, self.start, self.samples_per_pixel = root, drive, start, samples_per_pixel
+    def __init__(self, root: Path, name: str, start: int) -> None:
+        self.root, self.name, self.start = root, name, start
         self.stamps: list[int] = []
         self.poses: list[NDArray[np.float64]] = []
         self.files: list[SensorFile] = []
         self.keys: list[KeyFrame] = []
-        self.seen = SeenMap(drive.name)
+        self.seen = SeenMap(name)
+        self._first: Scene | None = None
 
-    def record(self, bar: tqdm) -> DriveRecord:
-        """The whole drive."""
-        for frame, scene in enumerate(_scenes(self.drive)):
-            if frame == 0:
-                first, raycaster = scene, Raycaster(scene.rig, self.samples_per_pixel)
-            self.stamps.append(self.start + round(1e6 * (scene.timestamp - first.timestamp)))
-            self.poses.append(scene.ego.pose)
-            assert scene.map is not None  # seen to by _scenes
-            self.seen.add(scene.map)
-            picture = raycaster.render(scene)
-            self._write_pictures(frame, picture.images, scene.rig)
-            if frame % KEY_STEP == 0:
-                self._annotate(frame, scene, picture)
-            bar.update()
+    @property
+    def expects_key(self) -> bool:
+        """Whether the next frame is a key frame."""
+        return len(self.stamps) % KEY_STEP == 0
+
+    def add(self, scene: Scene, images: NDArray[np.uint8], depth: NDArray[np.float32] | None = None) -> None:
+        """One frame: pictures [V, H, W, 3] and, for key frames, depth [V, H, W] along the optical axes [m].
+
+        Without depth nothing hides a box from a camera. ValueError for a scene without map.
+        """
+        if scene.map is None:
+            raise ValueError(f"scene {len(self.stamps)} of {self.name}: found no map, accepted scenes with a map")
+        frame, self._first = len(self.stamps), self._first or scene
+        self.stamps.append(self.start + round(1e6 * (scene.timestamp - self._first.timestamp)))
+        self.poses.append(scene.ego.pose)
+        self.seen.add(scene.map)
+        rig = scene.rig.resized((images.shape[1], images.shape[2]))
+        for channel, image in zip(rig.names, images, strict=True):
+            cv2.imwrite(str(self._path(frame, channel, ".jpg")), image[..., ::-1], JPEG)
+        if frame % KEY_STEP == 0:
+            far = np.full(images.shape[:3], np.inf, np.float32)
+            self._annotate(frame, scene, rig, far if depth is None else depth)
+        self._size = rig.image_size
+
+    def finish(self) -> DriveRecord:
+        """The whole drive up to its last key frame; ValueError if it has fewer than two."""
+        if len(self.keys) < 2 or self._first is None:
+            raise ValueError(f"{self.name}: found {len(self.stamps)} frames, accepted at least {KEY_STEP + 1}")
+        last = self.keys[-1].frame
+        for item in self.files:
+            if item.frame > last:
+                (self.root / item.file).unlink()
         return DriveRecord(
-            name=self.drive.name,
-            description=describe(first),
-            stamps=np.array(self.stamps, np.int64),
-            poses=np.array(self.poses),
-            rig=first.rig,
+            name=self.name,
+            description=describe(self._first),
+            stamps=np.array(self.stamps[: last + 1], np.int64),
+            poses=np.array(self.poses[: last + 1]),
+            rig=self._first.rig.resized(self._size),
             lidar_extrinsics=LIDAR_EXTRINSICS,
-            files=self.files,
+            files=[item for item in self.files if item.frame <= last],
             key_frames=self.keys,
             map=self.seen.cropped(bounds_around(np.array(self.poses)[:, :2, 3])),
         )
@@ -173,22 +203,18 @@ class Recorder:
     def _path(self, frame: int, channel: str, suffix: str) -> Path:
         """Where a reading goes, folder made; noted for the tables."""
         folder = "samples" if frame % KEY_STEP == 0 else "sweeps"
-        file = f"{folder}/{channel}/{self.drive.name}__{channel}__{self.stamps[frame]}{suffix}"
+        file = f"{folder}/{channel}/{self.name}__{channel}__{self.stamps[frame]}{suffix}"
         self.files.append(SensorFile(channel, frame, file))
         (self.root / file).parent.mkdir(parents=True, exist_ok=True)
         return self.root / file
 
-    def _write_pictures(self, frame: int, images: NDArray[np.uint8], rig: CameraRig) -> None:
-        for channel, image in zip(rig.names, images):
-            cv2.imwrite(str(self._path(frame, channel, ".jpg")), image[..., ::-1], JPEG)
-
-    def _annotate(self, frame: int, scene: Scene, picture: RenderedFrame) -> None:
-        """LIDAR sweep and boxes of a key frame."""
-        sweep = lidar_sweep(scene)
+    def _annotate(self, frame: int, scene: Scene, rig: CameraRig, depth: NDArray[np.float32]) -> None:
+        """LIDAR sweep and boxes of a key frame; the sweep is empty where it is not known what stands around."""
+        sweep = lidar_sweep(scene) if scene.statics is not None else np.zeros((0, 5), np.float32)
         sweep.tofile(self._path(frame, LIDAR, ".pcd.bin"))
         points = transform_points(scene.ego.pose @ LIDAR_EXTRINSICS, sweep[:, :3].astype(np.float64))
         poses = scene.exposure_poses
         if poses is None:
-            poses = np.broadcast_to(scene.ego.pose, (len(scene.rig.names), 4, 4))
-        visible = visible_share(scene.tracks, scene.rig, poses, picture.depth)
+            poses = np.broadcast_to(scene.ego.pose, (len(rig.names), 4, 4))
+        visible = visible_share(scene.tracks, rig, poses, depth)
         self.keys.append(KeyFrame(frame, scene.tracks, visible, points_in_boxes(scene.tracks, points)))

@@ -44,3 +44,13 @@ class Brake(Swerve):
     def act(self, observation: Mapping[str, NDArray], info: Mapping[str, Any]) -> NDArray[np.float32]:
         """Firm braking, wheel straight."""
         return np.array([[-4.0, 0.0]], np.float32)
+
+
+class NamesCameras(Brake):
+    """Fails where it sees cameras, and says how many."""
+
+    def act(self, observation: Mapping[str, NDArray], info: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Stops where nobody draws pictures."""
+        if cameras := sum(key.startswith("CAM_") for key in observation):
+            raise RuntimeError(f"saw {cameras} cameras")
+        return super().act(observation, info)

@@ -1,0 +1,41 @@
+"""`drivesim record`: any policy drives anywhere; what it saw and did stays behind as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from drivesim.recording.disturbance import DisturbanceConfig
+from drivesim.recording.nuscenes_taker import VERSION
+from drivesim.recording.plan import RecordPlan
+from drivesim.recording.runner import Recorded, record
+
+
+@hydra.main(config_path="pkg://drivesim.configs", config_name="record", version_base="1.3")
+def main(config: DictConfig) -> None:
+    """Runs the command with its configuration."""
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore
+    print(report(run(settings)))
+
+
+def run(settings: dict[str, Any]) -> Recorded:
+    """Records what the settings of the command ask for."""
+    out, workers = Path(settings.pop("out")).resolve(), settings.pop("workers")
+    disturbance = DisturbanceConfig(float(settings.pop("disturbance")))
+    lists = {name: tuple(settings.pop(name)) for name in ("formats", "observation")}
+    return record(RecordPlan(**settings, **lists, disturbance=disturbance), out, workers)
+
+
+def report(recorded: Recorded) -> str:
+    """What was written and where."""
+    lines = []
+    if recorded.episodes is not None:
+        lines.append(f"episodes  {recorded.episodes}")
+    if recorded.dataset is not None:
+        lines.append(f"data set  {recorded.dataset}  (version {VERSION})")
+    if recorded.left_out:
+        lines.append(f"too short for the data set (less than 0.5 s): {', '.join(recorded.left_out)}")
+    return "\n".join(lines)

@@ -1,0 +1,115 @@
+"""Records the drives of a plan in one or more processes. What is finished is kept: a second start goes on."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from drivesim.data.episodes import episode_folder
+from drivesim.policy import load_policy
+from drivesim.recording.drive import EpisodeTaker, Taker, record_drive, recording_env
+from drivesim.recording.nuscenes_taker import NuScenesTaker, check_drives, finish_dataset, part_file
+from drivesim.recording.plan import RecordPlan
+
+EPISODES, DATASET = "episodes", "nuscenes"  # folders under the recording's own
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a recording left behind."""
+
+    episodes: Path | None
+    dataset: Path | None
+    left_out: tuple[str, ...] = ()  # drives too short for the data set
+
+
+def record(plan: RecordPlan, out: Path, workers: int = 1) -> Recorded:
+    """Records whatever is still missing under `out`.
+
+    Raises ValueError if `out` holds a recording of another plan, for `workers` < 1, and for whatever makes the
+    policy or the environment of the plan impossible, before anything is written.
+    """
+    if workers < 1:
+        raise ValueError(f"workers: found {workers}, accepted at least 1")
+    recording_env(plan, load_policy(plan.policy, **plan.policy_options)).close()
+    _claim(out, plan)
+    numbers = range(plan.first, plan.first + plan.episodes)
+    if DATASET in plan.formats and (out / DATASET).exists():
+        check_drives(out / DATASET, numbers)
+    missing = [index for index in numbers if _formats_missing(plan, out, index)]
+    if plan.episodes > len(missing) > 0:
+        print(f"{plan.episodes - len(missing)} of {plan.episodes} drives are there already in {out}")
+    with tqdm(total=plan.episodes, initial=plan.episodes - len(missing), unit="drive", desc="record") as bar:
+        for head in _performed([(plan, out, index) for index in missing], workers):
+            bar.set_postfix_str(f"last {head['distance']:.0f} m, ended by {head['ending']}")
+            bar.update()
+    dataset = out / DATASET
+    left_out = finish_dataset(dataset, numbers) if DATASET in plan.formats else ()
+    return Recorded(
+        out / EPISODES if EPISODES in plan.formats else None,
+        dataset if DATASET in plan.formats and dataset.exists() else None,
+        left_out,
+    )
+
+
+def _formats_missing(plan: RecordPlan, out: Path, index: int) -> list[str]:
+    there = {
+        EPISODES: lambda: episode_folder(out / EPISODES, index).exists(),
+        DATASET: lambda: (out / DATASET).exists() or part_file(out / DATASET, index).exists(),
+    }
+    return [name for name in plan.formats if not there[name]()]
+
+
+def _performed(jobs: Sequence[tuple[RecordPlan, Path, int]], workers: int) -> Iterator[dict[str, Any]]:
+    """What is to be told about every drive, as they end."""
+    if workers == 1:
+        yield from map(_perform, jobs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = [pool.submit(_perform, job) for job in jobs]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _perform(job: tuple[RecordPlan, Path, int]) -> dict[str, Any]:
+    """One drive, on one thread: the last bits of a generator's pictures depend on how many there are."""
+    plan, out, index = job
+    makers = {
+        EPISODES: lambda: EpisodeTaker(plan, out / EPISODES, index),
+        DATASET: lambda: NuScenesTaker(out / DATASET, index),
+    }
+    takers: list[Taker] = [makers[name]() for name in _formats_missing(plan, out, index)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return record_drive(plan, index, takers)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _claim(out: Path, plan: RecordPlan) -> None:
+    """Makes `out` the folder of this plan; more episodes of the same kind may be added to it."""
+    path = out / "record.json"
+    wanted = json.loads(json.dumps({k: v for k, v in asdict(plan).items() if k not in ("episodes", "first")}))
+    if path.exists():
+        found = json.loads(path.read_text())
+        other = sorted(key for key in wanted | found if found.get(key) != wanted.get(key))
+        if other:
+            raise ValueError(f"out={out}: found a recording with other {', '.join(other)}, accepted a new folder")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    partial = out / ".record.json.partial"
+    partial.write_text(json.dumps(wanted, indent=1, sort_keys=True) + "\n")
+    partial.replace(path)
