@@ -168,8 +168,8 @@ def _direct(script: Script, event: Event, action: Action, ego: EgoState) -> Acto
         changes |= {"wanted": wanted, "rate": _rate(action, speed, wanted), "keep_to": NOBODY}
     if action.keep is not None:
         keep = action.keep
-        to = len(part.cast.names) if keep.to is None else part.cast.names.index(keep.to)
-        changes |= {"keep_to": to, "keep_gap": keep.gap, "keep_seconds": keep.seconds, "keep_side": keep.ahead - 0.5}
+        whom = len(part.cast.names) if keep.to is None else part.cast.names.index(keep.to)
+        changes |= {"keep_to": whom, "keep_gap": keep.gap, "keep_seconds": keep.seconds, "keep_side": keep.ahead - 0.5}
         changes["rate"] = action.rate
     if action.lane is not None and action.offset is not None:
         to = lane_offset(part.scenario, event.line, action.lane, part.found) + action.offset

@@ -135,14 +135,13 @@ class Conditions:
         return [[("after", {"event": event, **({"delay": rounded(s)} if s else {})}) for event, s in ending.ends]]
 
     def _parameter(self, what: Element, name: str) -> list[Group]:
-        parameter, value, rule = what.text("parameterRef"), what.text("value"), what.text("rule")
+        parameter, value, rule = what.raw("parameterRef").lstrip("$"), what.text("value"), what.text("rule")
         if name.startswith("criteria_"):  # how ScenarioRunner asks for its criteria
             if name == "criteria_DrivenDistanceTest" and value:
                 self.criteria["reach"] = what.number("value")
             elif name not in ("criteria_CollisionTest", "criteria_OnSidewalkTest", "criteria_OffRoadTest"):
                 what.find(LEFT_OUT, f"ScenarioRunner's {name} is not judged")
             return []
-        parameter = parameter.lstrip("$")
         if parameter not in what.parameters:
             known = ", ".join(sorted(what.parameters)) or "none, as none are declared"
             raise what.error(f"the parameter {parameter!r}", known, "parameterRef")

@@ -16,10 +16,12 @@ from drivesim.scenarios.openscenario.document import Element, declared, read_doc
 from drivesim.scenarios.openscenario.entities import choose_ego, read_entities
 from drivesim.scenarios.openscenario.findings import APPROXIMATED, KINDS, LEFT_OUT, Finding
 from drivesim.scenarios.openscenario.positions import Frame
+from drivesim.scenarios.openscenario.starts import read_starts
 from drivesim.scenarios.openscenario.storyboard import Story
 from drivesim.scenarios.yaml_tree import ScenarioError
 
-TOWN = 900_100  # has straight roads with one, two and three lanes, with and without oncoming ones beside them
+TOWN = 900_104  # has straight roads with one, two and three lanes, and oncoming ones beside one and two
+WIDE_TOWN = 900_100  # has oncoming lanes beside three as well
 DURATION = 30.0  # [s], where the file sets no end
 EGO_SPEED = 40.0  # [m/s] at most
 
@@ -29,7 +31,7 @@ class ImportSettings:
     """How a file is laid down. `parameters` replace the values that it declares."""
 
     ego: str | None = None  # name of the entity that the policy drives
-    town: int = TOWN  # seed
+    town: int | None = None  # seed; None: one that has the lanes that are needed
     pick: int = 0  # how-manieth fitting place
     traffic: int = 0  # road users of the background
     skill: str = "other"
@@ -108,25 +110,28 @@ def _content(root: Element, settings: ImportSettings) -> dict[str, Any]:
     storyboard = root.need("Storyboard")
     network = root.get("RoadNetwork")
     if network is not None:
-        network.find(APPROXIMATED, f"laid along a road of town {settings.town}; the road network itself is not read")
+        network.find(APPROXIMATED, "laid along a road of a town; the road network itself is not read")
         network.pass_over()
-    weather = story.begin(storyboard)
+    weather, first = read_starts(storyboard, cast, catalogs)
+    for part, step in first:
+        story.begin(part, step)
     story.read(storyboard)
     events = story.events(storyboard)
     for part in cast.parts.values():
         check_reach(part)
     actors = {p.entity.actor: actor_fields(p) for p in cast.parts.values() if p.begin is not None and not p.is_ego}
-    duration = _duration(events)
+    place = _place(cast, settings)
+    wide = place.get("lanes") == 3 and "oncoming" in place
     content: dict[str, Any] = {
         "title": _title(description) or "An imported scenario",
         "skill": settings.skill,
         "difficulty": settings.difficulty,
-        "town": settings.town,
-        "place": _place(cast, settings),
+        "town": settings.town if settings.town is not None else WIDE_TOWN if wide else TOWN,
+        "place": place,
         "ego": _ego(cast),
         "traffic": settings.traffic,
         **weather,
-        "duration": duration,
+        "duration": _duration(events),
     }
     content |= {"actors": actors} if actors else {}
     content |= {"events": events} if events else {}

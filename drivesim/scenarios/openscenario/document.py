@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,19 +131,25 @@ class Element:
         except ExpressionError as error:
             raise ScenarioError(f"{self.file}:{self.line}: {self.path}@{name}: {error}") from None
 
+    def raw(self, name: str, default: str = "") -> str:
+        """An attribute as it stands."""
+        self.record.attributes.add((self.node, name))
+        return str(self.node.get(name, default))
+
     def name(self, default: str = "") -> str:
-        """The attribute `name` as it stands where it is no proper expression, as names of events may be."""
-        self.record.attributes.add((self.node, "name"))
-        return str(self.node.get("name", default))
+        """The attribute `name` as it stands: names may look like expressions and be none."""
+        return self.raw("name", default)
 
     def number(self, name: str, default: float | None = None) -> float:
         """An attribute that is a number."""
-        text = self.text(name, None if default is None else repr(default))
+        if default is not None and self.node.get(name) is None:
+            return default
+        text = self.text(name)
         try:
             value = float(text)
         except ValueError:
             raise self.error(repr(text[:60]), "a number", name) from None
-        if value != value or (abs(value) == float("inf") and default is None):
+        if not math.isfinite(value):
             raise self.error(repr(text[:60]), "a finite number", name)
         return value
 

@@ -1,27 +1,19 @@
-"""The storyboard: its init actions as starts, its events as events of the scenario."""
+"""The stories of a storyboard as events of the scenario."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from drivesim.scenarios.openscenario.actions import read_action
 from drivesim.scenarios.openscenario.cast import Cast, Part
 from drivesim.scenarios.openscenario.catalogs import Catalogs
 from drivesim.scenarios.openscenario.conditions import Conditions, Ending, Group, written
 from drivesim.scenarios.openscenario.document import Element, declared
 from drivesim.scenarios.openscenario.entities import identifier
-from drivesim.scenarios.openscenario.environments import read_environment
-from drivesim.scenarios.openscenario.findings import APPROXIMATED, LEFT_OUT, POLICY
-from drivesim.scenarios.openscenario.motions import (
-    Step,
-    lane_change,
-    lane_offset,
-    limited_speed,
-    longitudinal_distance,
-    speed_action,
-)
-from drivesim.scenarios.openscenario.trajectories import routing_action
+from drivesim.scenarios.openscenario.findings import APPROXIMATED, LEFT_OUT
+from drivesim.scenarios.openscenario.motions import Step
 
 
 @dataclass
@@ -49,85 +41,10 @@ class Story:
     acts: list[tuple[str | None, Element]] = field(default_factory=list)
     criteria: dict[str, float] = field(default_factory=dict)
 
-    # Starts.
-
-    def begin(self, storyboard: Element) -> dict[str, str]:
-        """Reads Init: places and speeds of the entities; returns weather and time of day."""
-        actions = storyboard.need("Init").need("Actions")
-        weather: dict[str, str] = {}
-        for item in actions.all("GlobalAction"):
-            kind = item.only("a global action")
-            if kind.tag == "EnvironmentAction":
-                weather |= read_environment(kind, self.catalogs)
-            else:
-                kind.leave_out()
-        private: dict[str, list[Element]] = {}
-        for item in actions.all("Private"):
-            name = item.text("entityRef")
-            if name not in self.cast.parts:
-                raise item.error(f"the entity {name!r}", f"one of {', '.join(self.cast.parts)}", "entityRef")
-            private.setdefault(name, []).extend(item.all("PrivateAction"))
-        self._place(private)
-        self._first_speeds(private)
-        for name, items in private.items():
-            self._first_actions(self.cast.parts[name], items)
-        return weather
-
-    def _place(self, private: dict[str, list[Element]]) -> None:
-        positions: dict[str, Element] = {}
-        for name, items in private.items():
-            for item in items:
-                for action in item.children():
-                    if action.tag == "TeleportAction":
-                        action.record.elements.add(action.node)
-                        positions[name] = action.need("Position")
-        self.cast.frame.begin(self.cast.ego, positions.pop(self.cast.ego, None))
-        self.cast.parts[self.cast.ego].start(self.cast.frame.spots[self.cast.ego], 0.0)
-        while positions:  # those first that others refer to
-            ready = [name for name, item in positions.items() if _refers_to(item) not in positions]
-            for name in ready or list(positions):
-                spot = self.cast.frame.place(positions.pop(name), self.cast.ego)
-                if spot is not None:
-                    self.cast.frame.spots[name] = spot
-                    self.cast.parts[name].start(spot, 0.0)
-        for name, part in self.cast.parts.items():
-            if part.begin is None:
-                part.entity.element.find(LEFT_OUT, f"{name!r} takes no part, as its place is not known")
-
-    def _first_speeds(self, private: dict[str, list[Element]]) -> None:
-        """Init speeds that are simply there: absolute ones first, then those relative to them."""
-        later = []
-        for name, items in private.items():
-            for item in items:
-                for action in (a for a in item.children() if a.tag == "LongitudinalAction"):
-                    for speed in (a for a in action.children() if a.tag == "SpeedAction"):
-                        if speed.need("SpeedActionDynamics").text("dynamicsShape") == "step":
-                            later.append((self.cast.parts[name], action, speed))
-        for part, action, speed in sorted(later, key=lambda entry: _is_relative(entry[2])):
-            action.record.elements.update((action.node, speed.node))
-            speed.need("SpeedActionDynamics").pass_over()
-            target = speed.need("SpeedActionTarget").only("a target speed")
-            value = target.number("value")
-            if target.tag != "AbsoluteTargetSpeed":
-                other = self.cast.parts.get(target.text("entityRef"))
-                base = 0.0 if other is None else other.first_speed
-                value = base * value if target.text("speedTargetValueType", "delta") == "factor" else base + value
-                target.mark("continuous")
-            part.speed = part.first_speed = limited_speed(target, value)
-
-    def _first_actions(self, part: Part, items: list[Element]) -> None:
-        """What else entities do from the start on."""
-        for item in items:
-            for action in item.children():
-                if action.tag == "TeleportAction" or action.node in item.record.elements:
-                    continue
-                action.record.elements.add(action.node)
-                for step in self._private(action, part):
-                    if step.do is not None and not part.is_ego:
-                        name = identifier(f"init_{part.entity.name}", self.names)
-                        self.planned.append(Planned(name, None, None, [step]))
-
-    # Stories.
+    def begin(self, part: Part, step: Step) -> None:
+        """Adds something that an actor does from the start on."""
+        name = identifier(f"init_{part.entity.name}", self.names)
+        self.planned.append(Planned(name, None, None, [step]))
 
     def read(self, storyboard: Element) -> None:
         """Reads all stories: events with what they do, still without their conditions."""
@@ -186,7 +103,7 @@ class Story:
             event.find(APPROXIMATED, "it happens even while another one goes on")
         planned = Planned(identifier(event.name("event"), self.names), event.get("StartTrigger"), act)
         for action in event.all("Action"):
-            steps = list(self._action(action, actors))
+            steps = list(read_action(action, actors, self.cast, self.catalogs))
             planned.steps += steps
             seconds = max((step.seconds + step.delay for step in steps), default=0.0)
             planned.seconds = max(planned.seconds, seconds)
@@ -197,75 +114,6 @@ class Story:
     def _end(self, kind: str, name: str, start: str | None, first: int) -> None:
         ends = tuple((planned.name, planned.seconds) for planned in self.planned[first:])
         self.endings[(kind, name)] = Ending(start, ends)
-
-    def _action(self, action: Element, actors: list[str]) -> Iterator[Step]:
-        action.name()
-        kinds = list(action.children())
-        if not kinds:
-            return
-        kind = kinds[0]
-        kind.record.elements.add(kind.node)
-        inner = kind.only("an action") if kind.tag in ("PrivateAction", "GlobalAction") else kind
-        if kind.tag == "PrivateAction":
-            for name in actors:
-                if name not in self.cast.parts:
-                    raise action.error(f"the actor {name!r}", f"one of {', '.join(self.cast.parts)}")
-                if not self.cast.plays(name):
-                    inner.leave_out(f"{name!r} takes no part")
-                    continue
-                yield from self._private(inner, self.cast.parts[name])
-        elif inner.tag == "EnvironmentAction":
-            yield Step(dict(read_environment(inner, self.catalogs)) or None)
-        elif inner.tag == "EntityAction":
-            yield from self._entity(inner)
-        else:
-            inner.leave_out()
-
-    def _entity(self, action: Element) -> Iterator[Step]:
-        name, kind = action.text("entityRef"), action.only("AddEntityAction or DeleteEntityAction")
-        part = self.cast.parts.get(name)
-        if part is None or part.is_ego or (part.begin is None and kind.tag != "AddEntityAction"):
-            action.leave_out(f"{name!r} takes no part")
-            return
-        if kind.tag == "DeleteEntityAction":
-            yield Step({"actor": part.entity.actor, "vanish": True})
-            return
-        position = kind.get("Position")
-        spot = None if position is None else self.cast.frame.place(position, self.cast.ego)
-        if spot is not None and part.begin is None:
-            part.start(spot, 0.0)
-            part.present = False
-        yield Step({"actor": part.entity.actor, "appear": True})
-
-    def _private(self, action: Element, part: Part) -> list[Step]:
-        """What a private action has its actor do; of the ego, only how long it would take."""
-        record = action.record
-        before = len(record.findings)
-        steps = self._steps(action, part)
-        if part.is_ego:
-            del record.findings[before:]
-            action.find(POLICY, "the ego is driven by the policy")
-            action.pass_over()
-            return [Step(None, step.seconds, step.delay) for step in steps]
-        return steps
-
-    def _steps(self, action: Element, part: Part) -> list[Step]:
-        if action.tag == "RoutingAction":
-            return routing_action(action, part, self.cast, self.catalogs)
-        if action.tag == "VisibilityAction":
-            return _visibility(action, part)
-        if action.tag == "ControllerAction":
-            _controller(action)
-            return []
-        if action.tag not in ("LongitudinalAction", "LateralAction"):
-            action.leave_out()
-            return []
-        kind = action.only("a kind of it")
-        read = _MOTIONS.get(kind.tag)
-        if read is None:
-            kind.leave_out()
-            return []
-        return read(kind, part, self.cast)
 
     # Conditions.
 
@@ -334,44 +182,8 @@ class Story:
         return {identifier("stop", self.names): {"when": _one(written(groups)), "do": {"finish": True}}}
 
 
-_MOTIONS: dict[str, Callable[[Element, Part, Cast], list[Step]]] = {
-    "SpeedAction": speed_action, "LaneChangeAction": lane_change, "LaneOffsetAction": lane_offset,
-    "LongitudinalDistanceAction": longitudinal_distance,
-}  # fmt: skip
-
-
 def _one(groups: list[dict[str, Any]]) -> Any:
     return groups[0] if len(groups) == 1 else groups
-
-
-def _refers_to(position: Element) -> str | None:
-    return next((child.node.get("entityRef") for child in position.children()), None)
-
-
-def _is_relative(speed: Element) -> bool:
-    return any(child.tag != "AbsoluteTargetSpeed" for child in speed.need("SpeedActionTarget").children())
-
-
-def _visibility(action: Element, part: Part) -> list[Step]:
-    seen = [action.flag(name, True) for name in ("graphics", "sensors", "traffic")]
-    if len(set(seen)) > 1:
-        action.leave_out("an entity is either there for everybody or for nobody")
-        return []
-    return [Step({"actor": part.entity.actor, "appear" if seen[0] else "vanish": True})]
-
-
-def _controller(action: Element) -> None:
-    """Controllers have no effect where they override nothing; others are left out."""
-    for child in action.children():
-        overrides = [item for item in child.node.iter("*") if item.get("active", "false").lower() in ("true", "1")]
-        if child.tag == "OverrideControllerValueAction" and not overrides:
-            child.pass_over()
-        elif child.tag == "ActivateControllerAction" and child.node.get("lateral") != "true" != child.node.get(
-            "longitudinal"
-        ):
-            child.pass_over()
-        else:
-            child.leave_out("entities are moved by the events of the scenario alone")
 
 
 def _used(events: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
