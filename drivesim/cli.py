@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train the image codec or the stage generator",
     "evaluate": "put policies through a suite of scenarios; writes tables and a report with films of the failures",
     "evaluate-video": "compare generated drives with their ray-cast truth; writes a table and contact sheets",
+    "import-scenario": "turn an OpenSCENARIO file into a scenario; lists what cannot be taken over",
     "bench": "measure time per stage, steps/s and memory",
 }
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.scenarios.line import BEFORE, ReferenceLine
 from drivesim.scene import Tracks
 from drivesim.traffic.driving import inserted
 from drivesim.traffic.idm import DriverModel, acceleration, wanted_gap
 from drivesim.traffic.perception import Objects, look_ahead
 from drivesim.traffic.state import PATH_POINTS, Bodies, Complex, Float, Motion, Paths
 
+NOBODY = -1
 START = 10  # [m] along its path where every actor starts
 _SLOW = 0.3  # [m/s] below which a body does not turn with its motion across
 _DRIVER = DriverModel(acceleration=2.5, braking=3.0, headway=1.0)
@@ -47,6 +49,10 @@ class Actors:
     move_over: Float  # [A] how long it takes [s]
     door: Float  # [A] how far a door stands out, positive to the left [m]
     door_to: Float  # [A] and how far it will [m]
+    keep_to: NDArray[np.int64]  # [A] whom it keeps its distance to: index of an actor, A for the ego, NOBODY
+    keep_gap: Float  # [A] between the bodies [m]
+    keep_seconds: Float  # [A] of its own speed in addition [s]
+    keep_side: Float  # [A] -0.5 behind, 0.5 ahead
     position: Complex  # [A] middle of the body
     direction: Complex  # [A] unit vector of the heading
     velocity: Complex  # [A] [m/s]
@@ -65,12 +71,19 @@ def anybody_reacts(actors: Actors) -> bool:
     return bool((actors.reacts & actors.present).any())
 
 
-def step(cast: Cast, actors: Actors, others: Objects | None, time: float, dt: float) -> Actors:
-    """The actors after `dt` [s]; those who react keep their distance from each other and from the `others`.
+def step(
+    cast: Cast, actors: Actors, others: Objects | None, time: float, dt: float, line: ReferenceLine | None = None,
+    ego: tuple[complex, complex, float, float] | None = None,
+) -> Actors:  # fmt: skip
+    """The actors after `dt` [s]; those who react keep their distance from each other and from the `others`, those who
+    keep a distance along the `line` theirs, from the `ego` (middle, heading, speed [m/s], half length [m]) too.
 
     Who has come to the end of its path is gone.
     """
-    rate = np.clip((actors.wanted - actors.speed) / dt, -actors.rate, actors.rate)
+    wanted = actors.wanted
+    if line is not None and ego is not None and (actors.keep_to != NOBODY).any():
+        wanted = _keeping(cast, actors, line, ego)
+    rate = np.clip((wanted - actors.speed) / dt, -actors.rate, actors.rate)
     if others is not None and anybody_reacts(actors):
         rate = np.where(actors.reacts, np.minimum(rate, _following(cast, actors, others)), rate)
     speed = np.maximum(actors.speed + rate * dt, 0.0)
@@ -94,6 +107,21 @@ def _moved(cast: Cast, actors: Actors, s: Float, offset: Float, speed: Float, si
     moving = speed > _SLOW
     direction = np.where(moving, velocity / np.maximum(np.abs(velocity), 1e-9), along) * np.exp(1j * cast.turned)
     return replace(actors, s=s, offset=offset, speed=speed, position=position, direction=direction, velocity=velocity)
+
+
+def _keeping(
+    cast: Cast, actors: Actors, line: ReferenceLine, ego: tuple[complex, complex, float, float]
+) -> Float:  # fmt: skip
+    """Speeds [A] [m/s] that close half of what is missing to the kept distances in a second."""
+    at, _ = line.project_all(np.append(actors.position, ego[0]))
+    forward = line.heading[np.clip(at + BEFORE, 0, len(line.heading) - 1).astype(np.int64)]
+    half = np.append(cast.bodies.half_length, ego[3])
+    speed = np.append((actors.velocity * forward[:-1].conj()).real, (ego[2] * ego[1] * forward[-1].conjugate()).real)
+    to = np.where(actors.keep_to == NOBODY, 0, actors.keep_to)
+    away = actors.keep_gap + half[to] + half[:-1] + actors.keep_seconds * actors.speed
+    goal = at[to] + 2.0 * actors.keep_side * away
+    wanted = np.maximum(speed[to] + 0.5 * (goal - at[:-1]), 0.0)
+    return np.where(actors.keep_to == NOBODY, actors.wanted, wanted)
 
 
 def _following(cast: Cast, actors: Actors, others: Objects) -> Float:

@@ -6,8 +6,8 @@ import numpy as np
 
 from drivesim.events import ego_footprint
 from drivesim.geometry import box_footprints, rectangles_overlap
-from drivesim.scenarios.actors import START, Actors, Cast, place
-from drivesim.scenarios.line import lanes_before, sampled
+from drivesim.scenarios.actors import NOBODY, START, Actors, Cast, place
+from drivesim.scenarios.line import BEFORE, ReferenceLine, lanes_before, sampled
 from drivesim.scenarios.places import Found
 from drivesim.scenarios.schema import Actor, Scenario
 from drivesim.scenarios.yaml_tree import ScenarioError
@@ -59,6 +59,10 @@ def _at_start(scenario: Scenario, offset: np.ndarray) -> Actors:
         move_over=np.ones(count),
         door=zero,
         door_to=zero,
+        keep_to=np.full(count, NOBODY),
+        keep_gap=zero,
+        keep_seconds=zero,
+        keep_side=zero,
         position=nowhere,
         direction=nowhere,
         velocity=nowhere,
@@ -90,7 +94,7 @@ def lane_offset(scenario: Scenario, line: int, lane: str, found: Found) -> float
 
 def start_offset(scenario: Scenario, actor: Actor, found: Found) -> float:
     """Offset [m] of an actor to the left of its own path."""
-    if actor.path in ("across", "crossing"):
+    if actor.path in ("across", "crossing", "points"):
         return 0.0
     total = lane_offset(scenario, actor.line, actor.lane, found) + actor.offset
     return -total if actor.path == "against" else total
@@ -104,7 +108,24 @@ def _path(scenario: Scenario, actor: Actor, found: Found, tables: LaneTables) ->
     if actor.path == "across":
         way = line.direction(actor.at) * (1j if actor.side == "right" else -1j)
         return line.place(actor.at) + (_METRES - actor.before) * way, actor.at
+    if actor.path == "points":
+        return _through(line, np.array(actor.points)), np.nan
     return _crossing(scenario, actor, found, tables)
+
+
+def _through(line: ReferenceLine, points: np.ndarray) -> Complex:
+    """Points [PATH_POINTS] of the way through (at, offset) [m] beside the line, straight on beyond both ends."""
+    pieces = np.maximum(np.ceil(np.abs(np.diff(points, axis=0)).max(axis=1)).astype(int), 1)
+    fine = np.concatenate([
+        *(np.linspace(a, b, n, endpoint=False) for a, b, n in zip(points, points[1:], pieces)), points[-1:],
+    ])  # fmt: skip
+    heading = line.heading[np.clip(fine[:, 0] + BEFORE, 0, len(line.heading) - 1).astype(int)]
+    places = line.places(fine[:, 0]) + 1j * fine[:, 1] * heading
+    places = places[np.append(True, np.abs(np.diff(places)) > 1e-6)]
+    axis = np.append(0.0, np.cumsum(np.abs(np.diff(places))))
+    first, last = (places[1] - places[0]) / axis[1], (places[-1] - places[-2]) / (axis[-1] - axis[-2])
+    way = np.interp(_METRES, axis, places)
+    return way + np.minimum(_METRES, 0.0) * first + np.maximum(_METRES - axis[-1], 0.0) * last
 
 
 def _crossing(scenario: Scenario, actor: Actor, found: Found, tables: LaneTables) -> tuple[Complex, float]:

@@ -38,11 +38,15 @@ def assess(script: Script, before: Criteria | None, events: Events, ego: EgoStat
     wanted, scenario = script.scenario.success, script.scenario
     past = dict(before.states) if before else {}
     impact = max(before.impact if before else 0.0, impact_speed(events, ego, tracks))
-    reached = script.progress >= wanted.reach and script.time <= wanted.within + 1e-9
-    reached = reached or past.get("reach") == MET
+    if wanted.reach is None:
+        reached = script.finished or script.time > wanted.within - 1e-9
+    else:
+        reached = script.progress >= wanted.reach and script.time <= wanted.within + 1e-9
+    goal = "last" if wanted.reach is None else "reach"
+    reached = reached or past.get(goal) == MET
     passed = {name: script.progress < _actor_at(script, name) for name in wanted.passed_by}
     over = reached and all(passed.values())
-    late = script.time > min(wanted.within, scenario.duration) - 1e-9 and not over
+    late = (script.finished or script.time > min(wanted.within, scenario.duration) - 1e-9) and not over
     broken = {
         "stay_on_road": events.off_road,
         "max_impact_speed" if wanted.max_impact_speed else "no_collision":
@@ -53,7 +57,7 @@ def assess(script: Script, before: Criteria | None, events: Events, ego: EgoStat
     }  # fmt: skip
     asked = {"max_offset": np.isfinite(wanted.max_offset), "max_speed": np.isfinite(wanted.max_speed),
              "clearance": bool(wanted.clearance)}  # fmt: skip
-    states = {"reach": MET if reached else FAILED if late else OPEN}
+    states = {goal: MET if reached else FAILED if late else OPEN}
     if passed:
         states["passed_by"] = MET if all(passed.values()) else FAILED if late else OPEN
     for name, is_broken in broken.items():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from drivesim.scenarios.yaml_tree import Node
 from drivesim.town.hashing import mix, unit
+
+SPEED, ALONG, ACROSS, SECONDS = (0.0, 60.0), (-100.0, 240.0), (-20.0, 20.0), (0.0, 120.0)
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -138,3 +142,9 @@ def words(node: Node, accepted: Sequence[str]) -> tuple[str, ...]:
         if found.index(value) < node.value.index(item):
             raise item.error("each name once", f"{value!r} again")
     return found
+
+
+def check_name(name: str, node: Node) -> None:
+    """Raises ScenarioError for a name that is none."""
+    if not _NAME.fullmatch(name):
+        raise node.error("a name of small letters, digits and _, at most 40", f"the name {name[:60]!r}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
-from drivesim.scenarios.reader import read_scenario
+from drivesim.scenarios.reader import read_scenario, scenario_of
 from drivesim.scenarios.schema import Scenario
-from drivesim.scenarios.yaml_tree import ScenarioError
+from drivesim.scenarios.yaml_tree import ScenarioError, tree_of
 
 LIBRARY = Path(__file__).with_name("library")
 EXPERTS = LIBRARY / "experts.json"  # manoeuvres that master the scenarios, by planners.prove_scenarios
@@ -19,11 +20,15 @@ def library_names() -> tuple[str, ...]:
 
 
 def load_scenario(name: str | Path, variant: int = 0) -> Scenario:
-    """A scenario of the library by name, or one from a .yaml file; ScenarioError if there is none or it is wrong."""
+    """A scenario of the library by name, or one from a .yaml or OpenSCENARIO (.xosc) file.
+
+    Raises ScenarioError if there is none or it is wrong; of an OpenSCENARIO file, warns (UnsupportedScenario) of what
+    is not simply taken over.
+    """
     if isinstance(variant, bool) or not isinstance(variant, int) or not 0 <= variant < 2**31:
         raise ScenarioError(f"variant: found {variant!r}, accepted an integer from 0 to {2**31 - 1}")
     path, shown = Path(name), str(name)
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix not in (".yaml", ".yml", ".xosc"):
         if shown not in library_names():
             raise ScenarioError(
                 f"scenario: found {shown!r}, accepted a path ending in .yaml or one of {', '.join(library_names())}"
@@ -35,4 +40,17 @@ def load_scenario(name: str | Path, variant: int = 0) -> Scenario:
 
 @lru_cache(maxsize=256)
 def _load(path: Path, variant: int, shown: str, changed: int) -> Scenario:
+    if path.suffix == ".xosc":
+        return _imported(path, variant, shown)
     return read_scenario(path, variant, shown)
+
+
+def _imported(path: Path, variant: int, shown: str) -> Scenario:
+    from drivesim.scenarios.openscenario import UnsupportedScenario, import_openscenario
+
+    imported = import_openscenario(path, shown=shown)
+    if imported.findings:
+        warnings.warn(
+            f"{shown} is not taken over as it stands:\n{imported.listed()}", UnsupportedScenario, stacklevel=3
+        )
+    return scenario_of(tree_of(imported.text, shown), path.stem, variant)

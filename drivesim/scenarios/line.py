@@ -62,6 +62,12 @@ class ReferenceLine:
         local = (place - complex(self.points[row])) * complex(self.heading[row]).conjugate()
         return row - BEFORE + local.real, local.imag
 
+    def project_all(self, places: Complex) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Distances [N] along the line and offsets [N] to its left [m] of places [N], each at the nearest point."""
+        rows = np.abs(places[:, None] - self.points).argmin(axis=1)
+        local = (places - self.points[rows]) * self.heading[rows].conj()
+        return rows - BEFORE + local.real, local.imag
+
 
 def reference_line(tables: LaneTables, lane: int, s: float, route_seed: int) -> ReferenceLine | None:
     """The line of the route that begins at `s` [m] on a lane (index); None where it would have to change lanes."""

@@ -6,14 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 SKILLS = (
-    "emergency_brake", "give_way", "merging", "overtaking", "stationary", "frontal", "side", "robustness",
+    "emergency_brake", "give_way", "merging", "overtaking", "stationary", "frontal", "side", "robustness", "other",
 )  # fmt: skip
 PLACES = ("straight", "bend", "junction", "roundabout")
 TURNS = ("straight", "left", "right")
 PRIORITIES = ("gives_way", "has_priority")
 LANES = ("ego", "left", "right", "oncoming")
-PATHS = ("along", "against", "across", "crossing")
+PATHS = ("along", "against", "across", "crossing", "points")
 SIDES = ("left", "right", "opposite")
+MEASURES = ("bodies", "centres", "along", "across")
 FAULTS = ("drop", "freeze", "noise", "delay", "calibration")
 
 
@@ -56,6 +57,7 @@ class Actor:
     side: str = "left"  # `crossing`: where it comes from
     turn: str = "straight"  # `crossing`: what it does in the junction
     before: float = 0.0  # [m], `crossing` and `across`: from the start to the point where it meets the ego's way
+    points: tuple[tuple[float, float], ...] = ()  # `points`: its way, (at, offset) [m] from the start on
     turned: float = 0.0  # [rad] that the body points left of its path
     speed: float = 0.0  # [m/s]
     reacts: bool = False  # keeps its distance by IDM; otherwise it is blind
@@ -65,19 +67,28 @@ class Actor:
 
 
 @dataclass(frozen=True)
-class When:
-    """Conditions that must all hold. Infinite where not asked for."""
+class Condition:
+    """Something measured that must be at least (`above`) or at most `bound`. Entities are actors, None is the ego."""
 
-    time: float = 0.0  # [s] since the start
-    ego_at: float = -float("inf")  # [m] along the reference line
-    ego_arrives_at: float | None = None  # [m]
-    ego_arrives_actor: str | None = None  # the place where this actor's path meets the ego's way
-    ego_arrives_within: float = float("inf")  # [s]
-    actor: str | None = None
-    distance: float = float("inf")  # [m] between the bodies of ego and actor
-    time_to_collision: float = float("inf")  # [s] of ego and actor at their present velocities
-    after: str | None = None  # an earlier event
-    delay: float = 0.0  # [s] after it
+    kind: str  # one of triggers.KINDS
+    bound: float
+    above: bool = True
+    equals: float | None = None  # then the difference from this value is what is measured
+    of: str | None = None
+    to: str | None = None  # the other one of two
+    measured: str = "bodies"  # of distances and headways: one of MEASURES
+    at: float = float("nan")  # [m] along the reference line
+    offset: float = 0.0  # [m]
+    meets: str | None = None  # `arrives`: the place where this actor's path meets the ego's way, instead of `at`
+    event: str | None = None  # `after`: an event
+    edge: bool = False  # whether it must have been otherwise before
+
+
+@dataclass(frozen=True)
+class When:
+    """Alternatives, one of which must hold; each holds when all of its conditions do."""
+
+    alternatives: tuple[tuple[Condition, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -91,15 +102,31 @@ class CameraFault:
 
 
 @dataclass(frozen=True)
+class KeepDistance:
+    """A place that an actor keeps to along the reference line, in relation to another."""
+
+    to: str | None  # actor; None is the ego
+    gap: float = 0.0  # [m] between the bodies that it stays behind (or ahead, where `ahead`)
+    seconds: float = 0.0  # [s] of its own speed in addition
+    ahead: bool = False
+
+
+@dataclass(frozen=True)
 class Action:
     """What an event does. None where it changes nothing."""
 
     actor: str | None = None
     speed: float | None = None  # [m/s] wanted from now on
+    speed_like: str | None = None  # or `speed` times (`times`) or more than the speed of an actor or "ego" then
+    times: bool = False
     rate: float = 3.0  # [m/s^2] at most towards it
+    speed_over: float | None = None  # [s] that reaching it takes, instead of `rate`
+    speed_within: float | None = None  # [m] likewise
+    keep: KeepDistance | None = None
     lane: str | None = None
     offset: float | None = None  # [m] from the middle of `lane`
     over: float = 2.0  # [s] that the move across takes
+    over_metres: float | None = None  # [m] driven meanwhile, instead of `over`
     reacts: bool | None = None
     door: float | None = None  # [m] that a door swings out
     door_side: str = "left"
@@ -108,6 +135,7 @@ class Action:
     weather: str | None = None
     time_of_day: str | None = None
     fault: CameraFault | None = None
+    finish: bool = False  # ends the scenario
 
 
 @dataclass(frozen=True)
@@ -124,7 +152,7 @@ class Event:
 class Success:
     """What counts as having mastered the scenario. Leaving the road always fails it."""
 
-    reach: float  # [m] along the reference line
+    reach: float | None  # [m] along the reference line; None: whoever lasts to the end has mastered it
     within: float  # [s]
     max_impact_speed: float = 0.0  # [m/s]; 0: no collision at all
     max_offset: float = float("inf")  # [m] from the reference line

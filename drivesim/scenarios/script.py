@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivesim.scenarios.actors import Actors, Cast, anybody_reacts, objects_of, step, tracks_with
+from drivesim.scenarios.actors import NOBODY, Actors, Cast, anybody_reacts, objects_of, step, tracks_with
 from drivesim.scenarios.casting import lane_offset
 from drivesim.scenarios.line import ReferenceLine
 from drivesim.scenarios.places import Found
 from drivesim.scenarios.schema import Action, CameraFault, Event, Scenario
-from drivesim.scenarios.triggers import Situation, Triggers, due, gaps, times_to_collision, triggers_of
+from drivesim.scenarios.triggers import Triggers, due, gaps, triggers_of
+from drivesim.scenarios.watch import Watch, first_watch, situation, watched
 from drivesim.scene import EgoState, Scene, Tags, Tracks, VehicleShape
 from drivesim.traffic.perception import Objects
 
@@ -53,6 +54,8 @@ class Script:
     progress: float  # [m] of the ego along the reference line
     offset: float  # [m] of the ego from it, positive to the left
     distance: NDArray[np.float64]  # [A] between the bodies of ego and actors [m], inf where not there
+    watch: Watch
+    finished: bool = False  # whether an event has ended the scenario
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Script:
         return self
@@ -86,7 +89,7 @@ def begin(scenario: Scenario, found: Found, cast: Cast, actors: Actors, seed: in
     part = Part(scenario, found, cast, triggers_of(scenario.events, cast.names, cast.meets), seed)
     script = Script(
         part, actors, np.full(len(scenario.events), np.nan), (), scene.tags, 0.0, 0.0, 0.0,
-        np.full(len(cast.names), np.inf),
+        np.full(len(cast.names), np.inf), first_watch(part.triggers, len(cast.names), scene.ego),
     )  # fmt: skip
     return observed(script, scene.ego, scene.vehicle)
 
@@ -94,8 +97,11 @@ def begin(scenario: Scenario, found: Found, cast: Cast, actors: Actors, seed: in
 def advance(script: Script, ego: EgoState, shape: VehicleShape, others: Objects | None, dt: float) -> Script:
     """The script `dt` [s] later. Events are decided on, and actors look at, what is before the step: the `ego` and
     `others`, the ego among them, which may be None where no actor reacts."""
-    script = _happen(script, ego, shape)
-    actors = step(script.part.cast, script.actors, others, script.time, dt) if script.part.cast.names else script.actors
+    script = _happen(script, ego, shape, dt)
+    actors = script.actors
+    if script.part.cast.names:
+        own = (*_middle(ego, shape), ego.speed, 0.5 * shape.length)
+        actors = step(script.part.cast, actors, others, script.time, dt, script.part.line, own)
     return replace(script, actors=actors, time=script.time + dt)
 
 
@@ -123,24 +129,23 @@ def _gaps(script: Script, ego: EgoState, shape: VehicleShape) -> NDArray[np.floa
     )  # fmt: skip
 
 
-def _happen(script: Script, ego: EgoState, shape: VehicleShape) -> Script:
+def _happen(script: Script, ego: EgoState, shape: VehicleShape, dt: float) -> Script:
     """The script after the events whose conditions hold."""
     if not script.part.scenario.events:
         return script
-    position, direction = _middle(ego, shape)
-    velocity = script.actors.velocity - ego.speed * direction
-    closing = times_to_collision(script.distance, script.actors.position - position, velocity)
-    now = Situation(script.time, script.progress, ego.speed, script.distance, closing)
-    happening = due(script.part.triggers, script.fired, now)
+    watch = watched(script.watch, script.actors, ego, dt)
+    now = situation(watch, script.part.line, script.part.cast, script.actors, ego, shape, script)
+    happening, otherwise = due(script.part.triggers, watch.otherwise, now)
+    script = replace(script, watch=replace(watch, otherwise=otherwise))
     if not happening.any():
         return script
     script = replace(script, fired=np.where(happening, script.time, script.fired))
     for index in np.flatnonzero(happening).tolist():
-        script = _perform(script, script.part.scenario.events[index])
+        script = _perform(script, script.part.scenario.events[index], ego)
     return script
 
 
-def _perform(script: Script, event: Event) -> Script:
+def _perform(script: Script, event: Event, ego: EgoState) -> Script:
     action = event.action
     tags = script.tags
     if action.weather is not None:
@@ -148,23 +153,31 @@ def _perform(script: Script, event: Event) -> Script:
     if action.time_of_day is not None:
         tags = replace(tags, time_of_day=action.time_of_day)
     faults = script.faults if action.fault is None else (*script.faults, (action.fault, script.time))
-    script = replace(script, tags=tags, faults=faults)
-    return script if action.actor is None else replace(script, actors=_direct(script, event, action))
+    script = replace(script, tags=tags, faults=faults, finished=script.finished or action.finish)
+    return script if action.actor is None else replace(script, actors=_direct(script, event, action, ego))
 
 
-def _direct(script: Script, event: Event, action: Action) -> Actors:
+def _direct(script: Script, event: Event, action: Action, ego: EgoState) -> Actors:
     """The actors after one of them was told what to do."""
     part, actors = script.part, script.actors
     row = part.cast.names.index(action.actor or "")
     changes: dict[str, float | bool] = {}
+    speed = float(actors.speed[row])
     if action.speed is not None:
-        changes |= {"wanted": action.speed, "rate": action.rate}
+        wanted = _wanted(script, action, ego)
+        changes |= {"wanted": wanted, "rate": _rate(action, speed, wanted), "keep_to": NOBODY}
+    if action.keep is not None:
+        keep = action.keep
+        whom = len(part.cast.names) if keep.to is None else part.cast.names.index(keep.to)
+        changes |= {"keep_to": whom, "keep_gap": keep.gap, "keep_seconds": keep.seconds, "keep_side": keep.ahead - 0.5}
+        changes["rate"] = action.rate
     if action.lane is not None and action.offset is not None:
         to = lane_offset(part.scenario, event.line, action.lane, part.found) + action.offset
         path = part.scenario.actors[row].path
         changes |= {
             "move_from": float(actors.offset[row]), "move_to": -to if path == "against" else to,
-            "move_begin": script.time, "move_over": action.over,
+            "move_begin": script.time,
+            "move_over": action.over if action.over_metres is None else action.over_metres / max(speed, 0.5),
         }  # fmt: skip
     if action.reacts is not None:
         changes["reacts"] = action.reacts
@@ -173,6 +186,25 @@ def _direct(script: Script, event: Event, action: Action) -> Actors:
     if action.appear or action.vanish:
         changes["present"] = action.appear
     return replace(actors, **{name: _with(getattr(actors, name), row, value) for name, value in changes.items()})
+
+
+def _wanted(script: Script, action: Action, ego: EgoState) -> float:
+    """The speed that is wanted [m/s]."""
+    assert action.speed is not None
+    if action.speed_like is None:
+        return action.speed
+    part, actors = script.part, script.actors
+    other = ego.speed if action.speed_like == "ego" else float(actors.speed[part.cast.names.index(action.speed_like)])
+    return max(action.speed * other if action.times else action.speed + other, 0.0)
+
+
+def _rate(action: Action, speed: float, wanted: float) -> float:
+    """The rate [m/s^2] at which the wanted speed is reached within the time or the distance asked for."""
+    if action.speed_over is not None:
+        return max(abs(wanted - speed) / max(action.speed_over, 0.05), 0.1)
+    if action.speed_within is not None:
+        return max(abs(wanted * wanted - speed * speed) / (2.0 * max(action.speed_within, 0.1)), 0.1)
+    return action.rate
 
 
 def _with(column: NDArray, row: int, value: float | bool) -> NDArray:

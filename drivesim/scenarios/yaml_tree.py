@@ -61,6 +61,11 @@ def read_tree(path: Path, name: str | None = None) -> Node:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise Node(None, line, name, "").error("text in UTF-8", f"byte {data[error.start]:#04x}") from None
+    return tree_of(text, name)
+
+
+def tree_of(text: str, name: str) -> Node:
+    """The tree of a text that stands for a file of that name; ScenarioError likewise."""
     return _Builder(name).build(text)
 
 

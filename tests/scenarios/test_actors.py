@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drivesim.scenarios.actors import START, Actors, Cast, objects_of, place, step, tracks_with
+from drivesim.scenarios.actors import NOBODY, START, Actors, Cast, objects_of, place, step, tracks_with
 from drivesim.scenarios.casting import _paths
 from drivesim.scene import Tracks
 from drivesim.town.hashing import generator
@@ -31,7 +31,8 @@ def cast_of(starts: list[float], speeds: list[float], reacts: bool = False) -> t
     speed = np.array(speeds)
     actors = Actors(
         np.full(count, float(START)), zero, speed, zero, speed, np.full(count, 3.0), np.full(count, reacts),
-        np.ones(count, bool), zero, zero, np.full(count, np.inf), np.ones(count), zero, zero, nowhere, nowhere, nowhere,
+        np.ones(count, bool), zero, zero, np.full(count, np.inf), np.ones(count), zero, zero, np.full(count, NOBODY),
+        zero, zero, zero, nowhere, nowhere, nowhere,
     )  # fmt: skip
     cast = Cast(tuple(f"a{i}" for i in range(count)), bodies, _paths(points), zero, np.full(count, np.nan))
     return cast, place(cast, actors)

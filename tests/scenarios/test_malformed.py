@@ -59,7 +59,7 @@ CASES: dict[str, tuple[str | bytes, int, str]] = {
     "endless duration": (changed(("duration: 20", "duration: 1e5")), 8, "duration"),
     "range upside down": (changed(("at: 24", "at: {from: 30, to: 20}")), 10, "actors.leader.at"),
     "range without end": (changed(("at: 24", "at: {from: 30}")), 10, "actors.leader.at.to"),
-    "range beyond what is accepted": (changed(("rate: 4", "rate: {from: 4, to: 40}")), 15, "events.brake.do.rate.to"),
+    "range beyond what is accepted": (changed(("rate: 4", "rate: {from: 4, to: 4000}")), 15, "events.brake.do.rate.to"),
     # Missing, unknown and mistyped fields.
     "no title": (changed(("title: A car brakes\n", "")), 1, "title"),
     "empty title": (changed(("A car brakes", "''")), 1, "title"),
@@ -85,7 +85,31 @@ CASES: dict[str, tuple[str | bytes, int, str]] = {
     # Events.
     "unknown trigger": (changed(("{time: 2}", "{moon: full}")), 14, "events.brake.when.moon"),
     "trigger without condition": (changed(("{time: 2}", "{}")), 14, "events.brake.when"),
-    "event without action": (changed((f"\n    do: {BRAKE}", "")), 13, "events.brake.do"),
+    "event without condition": (changed(("\n    when: {time: 2}", "")), 13, "events.brake.when"),
+    "no alternatives": (changed(("{time: 2}", "[]")), 14, "events.brake.when"),
+    "empty alternative": (changed(("{time: 2}", "[{time: 2}, {}]")), 14, "events.brake.when[1]"),
+    "bound on both sides": (
+        changed((AFTER, "{speed: {below: 5, above: 3}}")), 17, "events.walk.when.speed"),
+    "bound on no side": (changed((AFTER, "{headway: {actor: leader}}")), 17, "events.walk.when.headway"),
+    "distance to itself": (
+        changed((AFTER, "{distance: {of: leader, actor: leader, below: 5}}")), 17, "events.walk.when.distance.actor"),
+    "unknown measure": (
+        changed((AFTER, "{distance: {actor: leader, below: 5, measured: up}}")), 17,
+        "events.walk.when.distance.measured"),
+    "near nowhere": (changed((AFTER, "{near: {within: 5}}")), 17, "events.walk.when.near.at"),
+    "speed like nobody's": (
+        changed((WALK, "{actor: walker, speed_like: {of: ghost, times: 1}}")), 18, "events.walk.do.speed_like.of"),
+    "speed like its own": (
+        changed((WALK, "{actor: walker, speed_like: {of: walker, times: 1}}")), 18, "events.walk.do.speed_like.of"),
+    "two manners": (
+        changed((WALK, "{actor: walker, speed: 1, rate: 3, speed_over: 2}")), 18, "events.walk.do.speed_over"),
+    "distance kept to nobody": (
+        changed((WALK, "{actor: walker, keep: {gap: 2}}")), 18, "events.walk.do.keep.to"),
+    "way of one point": (
+        changed((WALKER, "{class: pedestrian, path: points, points: [[5, 4]]}")), 11, "actors.walker.points"),
+    "way that stays": (
+        changed((WALKER, "{class: pedestrian, path: points, points: [[5, 4], [5, 4]]}")), 11, "actors.walker.points"),
+    "points of another path": (changed(("at: 24", "at: 24, points: [[1, 2], [3, 4]]")), 10, "actors.leader.points"),
     "action that does nothing": (changed((BRAKE, "{actor: leader}")), 15, "events.brake.do"),
     "action of nobody": (changed((BRAKE, "{speed: 0}")), 15, "events.brake.do.speed"),
     "action of a stranger": (changed((BRAKE, "{actor: nobody, speed: 0}")), 15, "events.brake.do.actor"),
@@ -107,6 +131,7 @@ CASES: dict[str, tuple[str | bytes, int, str]] = {
         changed((WALK, "{camera_fault: {kind: noise}}")), 18, "events.walk.do.camera_fault.strength"),
     # Success.
     "no goal": (changed(("reach: {at: 60, within: 20}", "max_speed: 10")), 19, "success.reach"),
+    "goal and last": (changed(("within: 20}", "within: 20}\n  last: true")), 21, "success.last"),
     "goal behind the ego": (changed(("at: 60, within: 20", "at: -10, within: 20")), 20, "success.reach.at"),
     "goal after the end": (changed(("at: 60, within: 20", "at: 60, within: 40")), 20, "success.reach.within"),
     "clearance of a stranger": (
