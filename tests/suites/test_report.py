@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from drivesim.commands.evaluate import entrants, run_suite
-from drivesim.suites.report import failures, interval, summary, text_table, write_report
+from drivesim.suites.report import write_report
+from drivesim.suites.summary import failures, interval, summary, text_table
 
 
 def row(policy: str, drive: str, passed: bool, skill: str = "driving", **more: object) -> dict[str, object]:

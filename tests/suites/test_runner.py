@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from drivesim.suites.runner import Entrant, EvaluationPlan, evaluate, flat_scores
+from drivesim.suites.plan import Entrant, EvaluationPlan
+from drivesim.suites.runner import evaluate, flat_scores
 from drivesim.suites.suite import Drive, suite_of, town_suite
 
 SWERVE, BROKEN, BRAKE = (Entrant(name, f"tests.suites.policies:{name}") for name in ("Swerve", "Broken", "Brake"))
