@@ -105,7 +105,7 @@ class _Drive:
 
 
 def _collisions(drive: _Drive) -> tuple[NDArray, NDArray]:
-    """No-collision factor [P] (0, or 1/2 if only things were hit), and when [s] [P] the first one that counts happens."""
+    """No-collision factor [P] (0; 1/2 if only things were hit), and when [s] [P] the first one that counts happens."""
     factor, first = np.ones(len(drive.speed)), np.full(len(drive.speed), np.inf)
     p, k, n = drive.overlaps(0.0)
     # Each is judged when it is first touched; what overlaps from the start is nothing that a plan can avoid.
