@@ -191,8 +191,11 @@ def navsim_progress(log: DriveLog, reference: Reference) -> Metric:
     expert = reference.expert
     if expert is None:
         return UNKNOWN
-    kept = (no_at_fault_collision, corners_in_drivable_area) if isinstance(expert, DriveLog) else ()
-    rules = [metric.value for metric in (rule(expert) for rule in kept) if metric.valid]
+    if not isinstance(expert, DriveLog):
+        return navsim_ego_progress(log, expert)
+    rules = [
+        metric.value for metric in (no_at_fault_collision(expert), corners_in_drivable_area(expert)) if metric.valid
+    ]
     return navsim_ego_progress(log, expert, float(np.prod(rules)))
 
 
