@@ -27,7 +27,7 @@ def main(config: DictConfig) -> None:
 def run_suite(settings: dict[str, Any]) -> Path:
     """Evaluates and writes the report; returns its path."""
     out = Path(settings["out"]).resolve()
-    options = {name: settings[name] for name in ("towns", "seconds", "variants") if name in settings}
+    options = {name: settings[name] for name in ("towns", "seconds", "variants", "scenarios") if name in settings}
     plan = EvaluationPlan(
         tuple(entrants(settings["policies"])), suite_of(settings["suite"], **options), settings["env"]
     )

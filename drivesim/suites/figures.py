@@ -61,7 +61,7 @@ def _bars(figure: Figure, skills: Sequence[str], values: Mapping[str, Sequence[f
 def time_line(rows: Sequence[Row], places: Mapping[str, int]) -> str:
     """Speed over time of the drives of several policies through one drive, with the moments at which something
     happened; `places` are those of the policies in the tables."""
-    figure = Figure(figsize=(10, 1.7))
+    figure = Figure(figsize=(13, 1.9))
     axes = figure.add_subplot()
     for row in rows:
         speed, color = row["speed"], color_of(places[row["policy"]])

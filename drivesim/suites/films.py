@@ -45,7 +45,7 @@ class _Take:
 class Repeat:
     """Does what was done before; a policy that sees everything that is drawn."""
 
-    observation = ("default",)
+    observation: tuple[str, ...] = ("default",)
 
     def __init__(self, action: str, image_size: Sequence[int], actions: NDArray[np.float64]) -> None:
         self.action, self.image_size, self._actions = action, tuple(image_size), actions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
@@ -52,12 +52,17 @@ def town_suite(towns: int = 20, seconds: float = 30.0) -> tuple[Drive, ...]:
     return tuple(Drive(f"town-{first + k}", k, seconds, {"town": first + k}, route_length=length) for k in range(towns))
 
 
-def library_suite(variants: int = 1) -> tuple[Drive, ...]:
-    """Every scenario of the library with its first variants (0 is the middle of all ranges); ValueError for none."""
+def library_suite(variants: int = 1, scenarios: Sequence[str] | None = None) -> tuple[Drive, ...]:
+    """Scenarios of the library by name, or others by path, with their first variants (0 is the middle of all ranges).
+
+    All of the library by default. ValueError for no variants, ScenarioError for what is no scenario.
+    """
     if variants < 1:
         raise ValueError(f"variants: found {variants}, accepted at least 1")
     return tuple(
-        scenario_drive(name, variant, len(str(variants - 1))) for name in library_names() for variant in range(variants)
+        scenario_drive(name, variant, len(str(variants - 1)))
+        for name in (library_names() if scenarios is None else scenarios)
+        for variant in range(variants)
     )
 
 

@@ -139,6 +139,8 @@ def test_the_library_is_a_suite_and_scenarios_judge_themselves(tmp_path: Path) -
     chosen = next(drive for drive in drives if drive.name == "stationary_01.0")
     rows = evaluate(EvaluationPlan((BRAKE,), (chosen,), {"generator": None}), tmp_path)
     assert (rows[0]["ending"], rows[0]["passed"]) == ("time", False), "who just stops does not get anywhere"
+    few = suite_of("library", scenarios=["cut_in_01", "debris_01"])
+    assert [drive.name for drive in few] == ["cut_in_01.0", "debris_01.0"]
     with pytest.raises(ValueError, match="variants: found 0"):
         suite_of("library", variants=0)
 
