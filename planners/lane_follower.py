@@ -18,6 +18,8 @@ Observation = Mapping[str, NDArray]
 # Points along both sides of a box, as shares of its half length and half width.
 _SIDES = np.array([(along, across) for across in (-1.0, 1.0) for along in np.linspace(-1.0, 1.0, 5)])
 
+_ALONG = 0.7  # cosine between a velocity and the route from which it leads along the route
+
 
 @dataclass(frozen=True)
 class LaneFollowerConfig:
@@ -76,10 +78,15 @@ class LaneFollower:
         return float(min(self.config.cruise_speed, before.min()))
 
     def _leader(self, others: Obstacles, route: NDArray, ego: NDArray) -> Leader | None:
-        """The nearest box whose outline, over the next moments, touches the strip that the body will sweep."""
+        """The nearest box whose outline, over the next moments, touches the strip that the body will sweep. Who comes
+        from behind keeps its own distance."""
         path = Path(np.concatenate([np.zeros((1, 2)), route]))
         outline = rectangle_points(others.position, others.heading, others.half_size, _SIDES)  # [N, P, 2]
         front = front_overhang(ego)
+        along, _, direction = path.project(outline)
+        speed = (direction * others.velocity[:, None]).sum(-1)  # [N, P]
+        follows = (along < front).all(1) & (speed > _ALONG * np.hypot(*others.velocity.T)[:, None]).all(1)
+        outline, others = outline[~follows], others.take(~follows)
         leaders = []
         for later in np.linspace(0.0, self.config.horizon, 4):
             along, offset, direction = path.project(outline + later * others.velocity[:, None])

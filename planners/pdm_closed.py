@@ -5,7 +5,9 @@ the ego along each of these plans with a tracker and a bicycle model, scores the
 takes the first command of the winner. All fifteen are simulated at once.
 
 Where it departs from the publication: the vehicle is the environment's own (no actuator lag), others are those of the
-`boxes` observation (64 within 80 m), there are no traffic lights, and only the first command of a plan is used.
+`boxes` observation (64 within 80 m), there are no traffic lights, and only the first command of a plan is used. Two
+departures can be taken back, `PdmClosed(emergency_speed=5.0, heed_all=False)`: the emergency brake works at any speed,
+and collisions that others would cause count too, unless they come from behind. Here a drive ends with any collision.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class PdmConfig:
     horizon: float = 4.0  # [s]
     dt: float = 0.1  # [s]
     emergency_time: float = 2.0  # [s] to an at-fault collision within which it brakes
-    emergency_speed: float = 5.0  # [m/s] up to which it does
+    emergency_speed: float = float("inf")  # [m/s] up to which it does; published: 5
+    heed_all: bool = True  # whether collisions count that others would cause; published: no
     emergency_braking: float = 8.0  # [m/s^2]
     command_seconds: float = 1.0 / 12.0  # [s] for which a command holds
 
@@ -69,7 +72,7 @@ class PdmClosed:
         obstacles = obstacles.take(obstacles.near(path.points, reach + 2.0, config.horizon + 1.0))
         plans = self._plans(path, limits, obstacles, ego)
         states, commands = self._simulate(plans, ego)
-        situation = Situation(states, config.dt, ego, path, obstacles, observation["drivable_area"])
+        situation = Situation(states, config.dt, ego, path, obstacles, observation["drivable_area"], config.heed_all)
         result = score(situation)
         best = int(np.argmax(result.total))
         if result.collision_time[best] <= config.emergency_time and ego[0] <= config.emergency_speed:

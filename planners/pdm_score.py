@@ -45,11 +45,12 @@ class Situation:
     path: Path
     obstacles: Obstacles
     drivable_area: NDArray  # [160, 200], the observation
+    heed_all: bool = False  # whether collisions count that others cause, if they do not come from behind
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """Terms [P] in [0, 1], the total [P], and when [s] [P] the first collision at fault happens (inf: never)."""
+    """Terms [P] in [0, 1], the total [P], and when [s] [P] the first collision that counts happens (inf: never)."""
 
     no_collision: NDArray
     drivable_area: NDArray
@@ -78,7 +79,7 @@ class _Drive:
 
     def __init__(self, situation: Situation) -> None:
         states, ego = situation.states[:, ::_EVERY], situation.ego
-        self.obstacles = situation.obstacles
+        self.obstacles, self.heed_all = situation.obstacles, situation.heed_all
         self.half_size = 0.5 * ego[4:6]
         self.times = situation.dt * _EVERY * np.arange(states.shape[1])
         self.heading, self.speed = states[..., HEADING], states[..., SPEED]
@@ -104,7 +105,7 @@ class _Drive:
 
 
 def _collisions(drive: _Drive) -> tuple[NDArray, NDArray]:
-    """No-collision factor [P] (0, or 1/2 if only things were hit) and time [P] [s] of the first collision at fault."""
+    """No-collision factor [P] (0; 1/2 if only things were hit), and when [s] [P] the first one that counts happens."""
     factor, first = np.ones(len(drive.speed)), np.full(len(drive.speed), np.inf)
     p, k, n = drive.overlaps(0.0)
     # Each is judged when it is first touched; what overlaps from the start is nothing that a plan can avoid.
@@ -119,7 +120,8 @@ def _collisions(drive: _Drive) -> tuple[NDArray, NDArray]:
 
 
 def _at_fault(drive: _Drive, p: NDArray, k: NDArray, n: NDArray) -> NDArray:
-    """Whether overlaps [C] are the ego's fault: with its front, with what stands, or from the side beside its lane."""
+    """Whether overlaps [C] are the ego's fault: with its front, with what stands, or from the side beside its lane; or
+    whoever's, if all count."""
     stands = np.hypot(*drive.obstacles.velocity[n].T) <= TRACK_STOPPED
     corners, depth = drive.corners[p, k], BUMPER_DEPTH * drive.direction[p, k]
     bumper = np.stack([corners[:, 0], corners[:, 0] - depth, corners[:, 3] - depth, corners[:, 3]], axis=1)
@@ -127,7 +129,7 @@ def _at_fault(drive: _Drive, p: NDArray, k: NDArray, n: NDArray) -> NDArray:
     theirs = rectangle_points(others, drive.obstacles.heading[n], drive.obstacles.half_size[n], _CORNERS)
     front = rectangles_overlap(bumper, theirs)
     behind = _bearing_cosine(drive, p, k, others) < BEHIND_COSINE
-    return (drive.speed[p, k] > STOPPED) & (stands | ~behind & (front | drive.beside_lane[p, k]))
+    return (drive.speed[p, k] > STOPPED) & (stands | ~behind & (front | drive.beside_lane[p, k] | drive.heed_all))
 
 
 def _bearing_cosine(drive: _Drive, p: NDArray, k: NDArray, others: NDArray) -> NDArray:

@@ -1,6 +1,6 @@
 """Finds for every scenario of the library a manoeuvre that masters it, and records them as its experts.
 
-    python -m planners.prove_scenarios            # those that have no expert yet
+    python -m planners.prove_scenarios            # those that have no expert yet or were changed since
     python -m planners.prove_scenarios --again    # all, recorded experts first; fails if one no longer does it
 
 Writes drivesim/scenarios/library/experts.json and the table of docs/scenarios.md.
@@ -13,13 +13,13 @@ import itertools
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from drivesim.env import DriveWorldEnv
 from drivesim.scenarios import library_names, load_scenario
-from drivesim.scenarios.library import EXPERTS
+from drivesim.scenarios.library import EXPERTS, content_digest
 from planners.lane_follower import LaneFollower
 from planners.manoeuvre import Manoeuvre, ManoeuvrePolicy
 
@@ -36,7 +36,13 @@ def make_env() -> DriveWorldEnv:
 
 
 def outcome(env: DriveWorldEnv, name: str, variant: int, policy: LaneFollower | ManoeuvrePolicy) -> str:
-    """ "success", or what failed: the names of failed criteria."""
+    return finish(env, name, variant, policy)[0]
+
+
+def finish(
+    env: DriveWorldEnv, name: str, variant: int, policy: LaneFollower | ManoeuvrePolicy
+) -> tuple[str, float | None]:
+    """The outcome and the speed of the impact [m/s], None without one."""
     observation, info = env.reset(seed=0, options={"scenario": name, "variant": variant})
     policy.reset(info)
     over = False
@@ -45,7 +51,8 @@ def outcome(env: DriveWorldEnv, name: str, variant: int, policy: LaneFollower | 
         over = terminated or truncated
     criteria = info["scenario"]["criteria"]
     failed = [criterion for criterion, state in criteria.items() if state == "failed"]
-    return ", ".join(failed) or str(info["scenario"]["outcome"])
+    impact = float(info["scenario"]["impact_speed"])
+    return ", ".join(failed) or str(info["scenario"]["outcome"]), impact or None
 
 
 def candidates(speed: float, seed: str) -> Iterator[Manoeuvre]:
@@ -66,21 +73,31 @@ def candidates(speed: float, seed: str) -> Iterator[Manoeuvre]:
 
 
 def prove(env: DriveWorldEnv, name: str, known: dict[str, Any]) -> dict[str, Any]:
-    """The record of a scenario: the expert of each variant, and what becomes of the lane follower and of the blind."""
+    """The record of a scenario: what becomes of the blind and of the lane follower in the nominal variant; and per
+    variant an expert, and how hard the blind hit something."""
     speed = load_scenario(name).ego.speed
+    blind = [finish(env, name, variant, ManoeuvrePolicy(cruise=speed, blind=True)) for variant in range(VARIANTS)]
     record: dict[str, Any] = {
-        "blind": outcome(env, name, 0, ManoeuvrePolicy(cruise=speed, blind=True)),
+        "blind": blind[0][0],
         "lane_follower": outcome(env, name, 0, LaneFollower()),
-        "experts": [],
+        "variants": [],
     }
-    for variant in range(VARIANTS):
-        first = [Manoeuvre(**expert) for expert in [*known.get("experts", [])[variant:], *record["experts"]] if expert]
+    past = [variant["expert"] for variant in known.get("variants", [])]
+    for variant, (_, impact) in enumerate(blind):
+        own = [variant["expert"] for variant in record["variants"]]
+        first = [Manoeuvre(**expert) for expert in [*past[variant:], *own] if expert is not None]
         tries = itertools.islice(itertools.chain(first, candidates(speed, f"{name}/{variant}")), TRIES)
         found = next((m for m in tries if outcome(env, name, variant, ManoeuvrePolicy(**asdict(m))) == "success"), None)
-        record["experts"].append(asdict(found) if found else None)
+        digest = content_digest(load_scenario(name, variant))
+        record["variants"].append({"digest": digest, "expert": found and chosen(found), "impact_speed": impact})
         if found is None:
             break
     return record
+
+
+def chosen(manoeuvre: Manoeuvre) -> dict[str, Any]:
+    """The settings of a manoeuvre that are not the defaults."""
+    return {f.name: value for f in fields(manoeuvre) if (value := getattr(manoeuvre, f.name)) != f.default}
 
 
 def main() -> None:
@@ -93,19 +110,24 @@ def main() -> None:
     names = asked.names or sorted(library_names(), key=lambda name: load_scenario(name).town)
     env = make_env()
     for name in names:
-        if asked.again or asked.names or not is_proven(records.get(name)):
+        if asked.again or asked.names or not is_proven(name, records.get(name)):
             records[name] = prove(env, name, records.get(name, {}))
-            print(f"{name}: {'proven' if is_proven(records[name]) else 'NOT PROVEN'}, blind: {records[name]['blind']}, "
+            verdict = "proven" if is_proven(name, records[name]) else "NOT PROVEN"
+            print(f"{name}: {verdict}, blind: {records[name]['blind']}, "
                   f"lane follower: {records[name]['lane_follower']}", flush=True)  # fmt: skip
             write(records)
-    missing = [name for name in library_names() if not is_proven(records.get(name))]
+    missing = [name for name in library_names() if not is_proven(name, records.get(name))]
     if missing:
         raise SystemExit(f"without expert: {', '.join(missing)}")
 
 
-def is_proven(record: dict[str, Any] | None) -> bool:
-    """Whether there is an expert for every variant."""
-    return record is not None and len(record["experts"]) == VARIANTS and None not in record["experts"]
+def is_proven(name: str, record: dict[str, Any] | None) -> bool:
+    """Whether there is an expert for every variant of a scenario as it is now."""
+    variants = record["variants"] if record else []
+    return len(variants) == VARIANTS and all(
+        found["expert"] is not None and found["digest"] == content_digest(load_scenario(name, variant))
+        for variant, found in enumerate(variants)
+    )
 
 
 def write(records: Records) -> None:
@@ -122,7 +144,7 @@ def table(records: Records) -> str:
     rows = ["| scenario | what happens | skill | level | blind | lane follower | expert |", "|---" * 7 + "|"]
     for name in sorted(records, key=lambda name: (load_scenario(name).skill, load_scenario(name).difficulty, name)):
         scenario, record = load_scenario(name), records[name]
-        done = sum(expert is not None for expert in record["experts"])
+        done = sum(variant["expert"] is not None for variant in record["variants"])
         rows.append(
             f"| `{name}` | {scenario.title} | {scenario.skill} | {scenario.difficulty} | {record['blind']} | "
             f"{record['lane_follower']} | {done} of {VARIANTS} |"

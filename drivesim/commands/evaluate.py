@@ -9,9 +9,11 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from drivesim.suites.films import film_failures
-from drivesim.suites.report import failures, text_table, write_report
-from drivesim.suites.runner import Entrant, EvaluationPlan, Job, evaluate
+from drivesim.suites.plan import Entrant, EvaluationPlan
+from drivesim.suites.report import write_report
+from drivesim.suites.runner import evaluate
 from drivesim.suites.suite import suite_of
+from drivesim.suites.summary import failures, markdown, write_into
 
 
 @hydra.main(config_path="pkg://drivesim.configs", config_name="evaluate", version_base="1.3")
@@ -25,18 +27,22 @@ def main(config: DictConfig) -> None:
 def run_suite(settings: dict[str, Any]) -> Path:
     """Evaluates and writes the report; returns its path."""
     out = Path(settings["out"]).resolve()
-    options = {name: settings[name] for name in ("towns", "seconds", "variants") if name in settings}
+    options = {name: settings[name] for name in ("towns", "seconds", "variants", "scenarios") if name in settings}
     plan = EvaluationPlan(
         tuple(entrants(settings["policies"])), suite_of(settings["suite"], **options), settings["env"]
     )
     rows = evaluate(plan, out, settings["workers"])
-    by_name = {(e.name, d.name): (e, d) for e in plan.entrants for d in plan.drives}
-    filmed = [row for row in failures(rows) if "error" not in row][: settings["films"]]
-    pairs = [by_name[row["policy"], row["drive"]] for row in filmed]
-    jobs = [Job(entrant, drive, {**plan.env, **entrant.env}, out) for entrant, drive in pairs]
-    films = film_failures(jobs, out / "films")
-    write_report(out / "report.html", f"Suite {settings['suite']}", rows, films)
-    print(text_table(rows))
+    jobs = {(job.entrant.name, job.drive.name): job for job in plan.jobs(out)}
+    failed = [(jobs[row["policy"], row["drive"]], row) for row in failures(rows) if "error" not in row]
+    filmed = [pair for e in plan.entrants for pair in [p for p in failed if p[0].entrant == e][: settings["films"]]]
+    films = film_failures(filmed, out / "films", settings["workers"])
+    about = ", ".join(f"{key} {value}" for key, value in settings["env"].items())
+    write_report(out / "report.html", f"Suite {settings['suite']}", rows, films, f"Environment: {about}.")
+    text = markdown(rows)
+    out.joinpath("table.md").write_text(text)
+    if settings.get("page"):
+        write_into(Path(settings["page"]), settings["suite"], text)
+    print(text)
     return out / "report.html"
 
 

@@ -35,18 +35,25 @@ CLS_NAMES = {"idm": "nuPlan CLS-R", "log": "nuPlan CLS-NR"}
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a drive is compared with. Raises ValueError for a length or speed that is not positive."""
+    """What a drive is compared with. Raises ValueError for lengths and speeds that are not positive, and for a human of
+    whom only the progress is known.
 
-    expert: DriveLog | None = None  # a drive of somebody else from the same start on the same route
+    `expert` is a drive of somebody else from the same start on the same route, or how far [m] somebody came there who
+    broke no rule.
+    """
+
+    expert: DriveLog | float | None = None
     expert_is_human: bool = False  # if so, EPDMS forgives what the human does wrong at the same time
     route_length: float | None = None  # [m] from the start to the goal
     impact_speed: float | None = None  # [m/s], NeuroNCAP's v_r: of the collision if nobody had acted
 
     def __post_init__(self) -> None:
-        for name in ("route_length", "impact_speed"):
+        for name in ("expert", "route_length", "impact_speed"):
             value = getattr(self, name)
-            if value is not None and not 0.0 < value < float("inf"):
+            if value is not None and not isinstance(value, DriveLog) and not 0.0 < value < float("inf"):
                 raise ValueError(f"Reference.{name}: found {value}, accepted a positive number, or None")
+        if self.expert_is_human and not isinstance(self.expert, DriveLog):
+            raise ValueError("Reference.expert_is_human: found True, accepted with an expert's DriveLog")
 
 
 @dataclass(frozen=True)
@@ -184,6 +191,8 @@ def navsim_progress(log: DriveLog, reference: Reference) -> Metric:
     expert = reference.expert
     if expert is None:
         return UNKNOWN
+    if not isinstance(expert, DriveLog):
+        return navsim_ego_progress(log, expert)
     rules = [
         metric.value for metric in (no_at_fault_collision(expert), corners_in_drivable_area(expert)) if metric.valid
     ]
@@ -197,7 +206,7 @@ def navsim_epdms(log: DriveLog, reference: Reference) -> Aggregate:
     No traffic lights have states here, and a drive holds no successive plans to compare: TLC and EC are left out.
     """
     multipliers, weighted = _epdms_terms(log)
-    if reference.expert is not None and reference.expert_is_human:
+    if isinstance(reference.expert, DriveLog) and reference.expert_is_human:
         forgiven = {key: value for part in _epdms_terms(reference.expert) for key, value in part.items()}
         multipliers, weighted = _forgive(multipliers, forgiven), _forgive(weighted, forgiven)
     weights = {"ego_progress": 5.0, "time_to_collision": 5.0, "lane_keeping": 2.0, "history_comfort": 2.0,

@@ -87,17 +87,17 @@ def route_progress(log: DriveLog) -> Metric:
     return Metric(float(series[-1]), True, series) if np.isfinite(series).all() else UNKNOWN
 
 
-def ego_progress_along_expert_route(log: DriveLog, expert: DriveLog | None) -> Metric:
-    """Progress of the ego over that of an expert on the same route and in the same time, 0 to 1.
+def ego_progress_along_expert_route(log: DriveLog, expert: DriveLog | float | None) -> Metric:
+    """Progress of the ego over that of an expert on the same route, 0 to 1.
 
     nuPlan devkit e924167: max(ego, 2 m) / max(expert, 2 m), at most 1; 0 if the ego ended more than 2 m behind its
-    start, 1 where neither has a route. Unknown without an expert.
+    start, 1 where neither has a route. Unknown without an expert. `expert` may be the metres that one came.
     """
     if expert is None:
         return UNKNOWN
-    if not log.routes and not expert.routes:
+    if isinstance(expert, DriveLog) and not log.routes and not expert.routes:
         return Metric(1.0, True)
-    own, other = route_progress(log), route_progress(expert)
+    own, other = route_progress(log), _progress_of(expert)
     if not (own.valid and other.valid):
         return UNKNOWN
     if own.value < -LEAST_PROGRESS:
@@ -105,19 +105,23 @@ def ego_progress_along_expert_route(log: DriveLog, expert: DriveLog | None) -> M
     return Metric(min(1.0, max(own.value, LEAST_PROGRESS) / max(other.value, LEAST_PROGRESS)), True)
 
 
-def ego_is_making_progress(log: DriveLog, expert: DriveLog | None) -> Metric:
+def _progress_of(expert: DriveLog | float) -> Metric:
+    return route_progress(expert) if isinstance(expert, DriveLog) else Metric(expert, True)
+
+
+def ego_is_making_progress(log: DriveLog, expert: DriveLog | float | None) -> Metric:
     """1 if the ego came at least a fifth of the way that an expert came, else 0 (nuPlan devkit e924167)."""
     ratio = ego_progress_along_expert_route(log, expert)
     return Metric(float(ratio.value >= MAKING_PROGRESS), True) if ratio.valid else UNKNOWN
 
 
-def navsim_ego_progress(log: DriveLog, expert: DriveLog, expert_rules: float = 1.0) -> Metric:
+def navsim_ego_progress(log: DriveLog, expert: DriveLog | float, expert_rules: float = 1.0) -> Metric:
     """Progress of the ego over the larger of its own and the expert's, 0 to 1; 1 if that is 5 m or less (NAVSIM v1.1).
 
     `expert_rules` is the product of the expert's multiplying terms, with which its progress counts. The ego's own is
     not reduced by its multiplying terms: they multiply the score anyway.
     """
-    own, other = route_progress(log), route_progress(expert)
+    own, other = route_progress(log), _progress_of(expert)
     if not (own.valid and other.valid):
         return UNKNOWN
     larger = max(own.value, expert_rules * other.value)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from drivesim.scenarios.reader import read_scenario, scenario_of
 from drivesim.scenarios.schema import Scenario
@@ -36,6 +40,36 @@ def load_scenario(name: str | Path, variant: int = 0) -> Scenario:
         path, shown = LIBRARY / f"{shown}.yaml", f"{shown}.yaml"
     changed = path.stat().st_mtime_ns if path.is_file() else 0
     return _load(path, variant, shown, changed)
+
+
+def content_digest(scenario: Scenario) -> str:
+    """Twelve hex digits that change with anything that changes how a scenario plays."""
+    return hashlib.sha256(json.dumps(_content(scenario)).encode()).hexdigest()[:12]
+
+
+def _content(value: Any) -> Any:
+    """A value as plain data; fields at their defaults, as those that later versions add, and lines of the file count
+    for nothing."""
+    if is_dataclass(value):
+        own = {f.name: (getattr(value, f.name), f.default) for f in fields(value) if f.compare}
+        return {name: _content(found) for name, (found, default) in own.items() if found != default}
+    return [_content(item) for item in value] if isinstance(value, tuple) else value
+
+
+def proof_of(name: str, variant: int) -> dict[str, Any] | None:
+    """What is known of a variant of a scenario of the library: `expert` (a manoeuvre that masters it) and
+    `impact_speed` [m/s] of a car that does not react (None if it hits nothing). None where nothing was proven, or where
+    the scenario was changed since."""
+    proofs = _proofs().get(name, {}).get("variants", []) if name in library_names() else []
+    if variant >= len(proofs) or proofs[variant]["digest"] != content_digest(load_scenario(name, variant)):
+        return None
+    return dict(proofs[variant])
+
+
+@lru_cache(maxsize=1)
+def _proofs() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(EXPERTS.read_text()) if EXPERTS.is_file() else {}
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,16 @@ def test_only_the_ego_s_own_faults_count() -> None:
     assert score(situation(drives(0.0, y=0.9), others(box(0.0, 2.85, vx=9.0, vy=-0.2)))).no_collision[0] == 0.0
 
 
+def test_all_collisions_but_those_from_behind_count_if_asked() -> None:
+    # Somebody drives into the side of the ego, which is in its lane.
+    crossing = others(box(20.0, -20.0, 0.5 * np.pi, vy=10.0))
+    for heed, factor in ((False, 1.0), (True, 0.0)):
+        asked = replace(situation(drives(0.0), crossing), heed_all=heed)
+        assert score(asked).no_collision[0] == factor
+    behind = replace(situation(drives(0.0), others(box(-15.0, 0.0, vx=20.0))), heed_all=True)
+    assert score(behind).no_collision[0] == 1.0
+
+
 def test_time_to_collision_looks_a_second_ahead() -> None:
     # After 4 s the bumper is at 43.3 m; at 10 m/s for 0.9 s it would reach 52.3 m.
     for middle, value in ((54.1, 0.0), (54.5, 1.0)):
@@ -103,6 +115,10 @@ def test_brakes_when_a_collision_is_near() -> None:
     # A wall of cars right ahead, faster than any proposal can stop for.
     trace = run(env_for(PdmClosed(), tracks=track(8.2, 0.0), speed=4.8, seconds=1.0), PdmClosed())
     assert trace.steps[0].acceleration == pytest.approx(-8.0) and trace.ending == "time"
+    # At 9 m/s the publication leaves it to its proposals, which brake with 3 m/s^2 at most.
+    for settings, braking in (({}, -8.0), ({"emergency_speed": 5.0}, -2.8)):
+        trace = run(env_for(PdmClosed(), tracks=track(16.0, 0.0), speed=9.0, seconds=0.2), PdmClosed(**settings))
+        assert trace.steps[0].acceleration == pytest.approx(braking, abs=0.3)
 
 
 def test_same_drive_twice() -> None:

@@ -38,6 +38,12 @@ class Broken(Swerve):
         return super().act(observation, info)
 
 
+class Watchful(Swerve):
+    """Swerves, and has pictures drawn for it."""
+
+    observation = ("CAM_FRONT",)
+
+
 class Brake(Swerve):
     """Stops."""
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from drivesim.commands.evaluate import entrants
-from drivesim.suites.runner import EvaluationPlan, evaluate
+from drivesim.suites.plan import EvaluationPlan
+from drivesim.suites.runner import evaluate
 from drivesim.suites.suite import town_suite
 
 

@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 
 from drivesim.commands.evaluate import entrants, run_suite
-from drivesim.suites.report import failures, interval, summary, text_table, write_report
+from drivesim.suites.report import write_report
+from drivesim.suites.summary import (
+    failures,
+    interval,
+    left_out,
+    markdown,
+    shares,
+    skill_table,
+    summary,
+    text_table,
+    values_of,
+    write_into,
+)
 
 
 def row(policy: str, drive: str, passed: bool, skill: str = "driving", **more: object) -> dict[str, object]:
@@ -49,6 +61,37 @@ def test_the_text_table_has_a_line_per_policy() -> None:
     assert lines[3].startswith("| B | 0.00 (0.00 to 0.00) |")
 
 
+def test_neuroncap_counts_only_where_somebody_who_does_not_react_hits_something() -> None:
+    score = {"metrics": {}, "aggregates": {"neuroncap": {"value": 5.0}}}
+    easy, hard = row("A", "easy", True, scores=score), row("A", "hard", True, scores=score)
+    easy["reference"], hard["reference"] = {"impact_speed": None}, {"impact_speed": 8.0}
+    assert "neuroncap" not in values_of(easy)
+    assert values_of(hard)["neuroncap"] == 5.0
+    assert left_out([easy, hard]) == ["NeuroNCAP over the 1 drives in which a car that does not react hits something"]
+
+
+def test_what_a_score_lacks_is_named_with_the_number_of_drives() -> None:
+    lacking = {"metrics": {}, "aggregates": {"navsim_pdms": {"value": 0.5, "omitted": ["ego_progress"]}}}
+    rows = [row("A", "a", True, scores=lacking), row("A", "b", True)]
+    assert "NAVSIM PDMS without ego progress in 1 of 2 drives" in left_out(rows)
+    assert "NAVSIM PDMS without ego progress in 1 of 2 drives" in markdown(rows)
+
+
+def test_skills_are_counted_per_policy() -> None:
+    rows = [row("A", "a", True, "side"), row("A", "b", False, "side"), row("A", "c", True, "frontal")]
+    assert shares(rows) == {"A": {"frontal": (1, 1), "side": (1, 2)}}
+    assert skill_table(rows).splitlines()[2] == "| A | 1 of 1 | 1 of 2 |"
+
+
+def test_tables_are_put_into_their_place_of_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "board.md"
+    page.write_text("head\n<!-- table: town -->\nold\n<!-- end of table -->\ntail <!-- table: library -->")
+    write_into(page, "town", "new\n")
+    assert page.read_text() == "head\n<!-- table: town -->\nnew\n<!-- end of table -->\ntail <!-- table: library -->"
+    with pytest.raises(ValueError, match="page: found no place for 'library'"):
+        write_into(page, "library", "new")
+
+
 def test_the_page_stands_alone_and_is_the_same_every_time(tmp_path: Path) -> None:
     rows = [row(p, f"{s}-{k}", k > 0, s) for p in ("A", "B") for s in ("merging", "frontal", "side") for k in range(2)]
     for name in ("one.html", "two.html"):
@@ -58,7 +101,8 @@ def test_the_page_stands_alone_and_is_the_same_every_time(tmp_path: Path) -> Non
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "Suite &lt;x&gt;" in page
     assert "hit car &lt;b&gt; at 0.5 s" in page
-    assert page.count("<section>") == 6
+    assert page.count("<section ") == 3, "a card per drive that somebody failed, its policies side by side"
+    assert page.index('id="merging-0"') < page.index("<h2>All drives"), "failures first"
 
 
 def test_the_command_films_the_failures(tmp_path: Path) -> None:
@@ -73,7 +117,7 @@ def test_the_command_films_the_failures(tmp_path: Path) -> None:
     with av.open(str(film)) as video:
         frames = sum(1 for _ in video.decode(video=0))
     assert 12 < frames < 90
-    assert page.count("data:video/mp4;base64,") == 1
+    assert page.count("data:video/mp4;base64,") == page.count("data:image/jpeg;base64,") == 1
     assert "left the road at" in page
 
 

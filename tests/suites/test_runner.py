@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from drivesim.suites.runner import Entrant, EvaluationPlan, evaluate, flat_scores
+from drivesim.scenarios import load_scenario
+from drivesim.suites.one_drive import drive_once
+from drivesim.suites.plan import Entrant, EvaluationPlan, Job
+from drivesim.suites.runner import evaluate, flat_scores
 from drivesim.suites.suite import Drive, suite_of, town_suite
 
 SWERVE, BROKEN, BRAKE = (Entrant(name, f"tests.suites.policies:{name}") for name in ("Swerve", "Broken", "Brake"))
@@ -46,6 +49,47 @@ def test_results_of_another_plan_are_not_mixed_in(tmp_path: Path) -> None:
         evaluate(plan(BRAKE, towns=2), tmp_path)
     with pytest.raises(ValueError, match="other env"):
         evaluate(replace(plan(BRAKE, towns=1), env={"generator": None, "traffic": "none"}), tmp_path)
+    other = replace(SWERVE, name="Brake")
+    with pytest.raises(ValueError, match="other policy Brake"):
+        evaluate(plan(other, towns=1), tmp_path)
+
+
+def test_a_folder_takes_in_more_policies_and_drives_only_theirs(tmp_path: Path) -> None:
+    first = evaluate(plan(BRAKE, towns=1), tmp_path)
+    rows = evaluate(plan(SWERVE, BRAKE, towns=1), tmp_path)
+    assert [row["policy"] for row in rows] == ["Swerve", "Brake"]
+    assert rows[1] == first[0]
+    assert evaluate(plan(BRAKE, towns=1), tmp_path) == first
+    assert set(json.loads((tmp_path / "plan.json").read_text())["policies"]) == {"Brake", "Swerve"}
+
+
+def test_a_drive_is_the_same_whether_or_not_anything_is_drawn(tmp_path: Path) -> None:
+    env = {"generator": "layout", "image_size": (18, 32)}
+    drive = town_suite(1, seconds=1.5)[0]
+    rows, drawn = [], []
+    for name in ("Swerve", "Watchful"):
+        row, trace = drive_once(Job(Entrant("x", f"tests.suites.policies:{name}"), drive, env, tmp_path / "x.json"))
+        rows.append(row)
+        drawn.append("generate" in trace.steps[-1].timings and trace.steps[-1].timings["generate"] > 0.0)
+    assert rows[0] == rows[1]
+    assert drawn == [False, True]
+
+
+def test_scores_are_complete_where_a_proven_scenario_gives_them_their_reference() -> None:
+    drives = {drive.name: drive for drive in suite_of("library", variants=4)}
+    known = drives["hard_brake_01.0"]
+    assert known.expert == known.route_length == load_scenario("hard_brake_01").success.reach
+    assert known.impact_speed is not None and known.impact_speed > 0.0
+    assert known.title
+    unproven = drives["hard_brake_01.3"]
+    assert unproven.route_length == pytest.approx(load_scenario("hard_brake_01", 3).success.reach)
+    assert unproven.expert is None and unproven.impact_speed is None
+    row, _ = drive_once(Job(BRAKE, known, {"generator": None}, Path("unused.json")))
+    found = row["scores"]["aggregates"]
+    assert all(found[name]["omitted"] == [] for name in ("navsim_pdms", "nuplan_cls", "drivearena_ads"))
+    covered = row["scores"]["metrics"]["route_completion"]["value"]
+    assert covered == pytest.approx(row["distance"] / known.route_length, abs=0.01)
+    assert row["failed"] == ["reach"]
 
 
 def test_a_drive_that_breaks_is_recorded_and_does_not_end_the_rest(tmp_path: Path) -> None:
@@ -95,6 +139,8 @@ def test_the_library_is_a_suite_and_scenarios_judge_themselves(tmp_path: Path) -
     chosen = next(drive for drive in drives if drive.name == "stationary_01.0")
     rows = evaluate(EvaluationPlan((BRAKE,), (chosen,), {"generator": None}), tmp_path)
     assert (rows[0]["ending"], rows[0]["passed"]) == ("time", False), "who just stops does not get anywhere"
+    few = suite_of("library", scenarios=["cut_in_01", "debris_01"])
+    assert [drive.name for drive in few] == ["cut_in_01.0", "debris_01.0"]
     with pytest.raises(ValueError, match="variants: found 0"):
         suite_of("library", variants=0)
 
