@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ RESOLUTION = 0.25  # [m]
 LINE_WIDTH = 0.3  # [m] of dividers
 ROAD_CLASSES = ("drivable_area", "carpark_area")
 _SHIFT = 8  # fractional bits of cv2's coordinates
+
+Outline = Sequence[NDArray[np.float64]]  # rings [K, 2] [m] of a polygon, holes last, or the points of one line
 
 
 def class_bits(*names: str) -> int:
@@ -39,11 +42,15 @@ class MapRaster:
 
     def bits_at(self, points: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Bits [...] under global points [..., 2]; 0 outside the map."""
-        cell = np.floor((points - self.origin) * (1.0 / self.resolution)).astype(np.int64)
-        column, row = cell[..., 0], cell[..., 1]
-        height, width = self.bits.shape
-        inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-        return self.bits.reshape(-1).take(np.where(inside, row * width + column, 0)) * inside
+        (height, width), per_metre = self.bits.shape, 1.0 / self.resolution
+        column = np.floor((points[..., 0] - self.origin[0]) * per_metre).astype(np.int64)
+        row = np.floor((points[..., 1] - self.origin[1]) * per_metre).astype(np.int64)
+        # A negative number is a very large one without sign.
+        inside = (column.view(np.uint64) < width) & (row.view(np.uint64) < height)
+        row *= width
+        row += column
+        row *= inside
+        return self.bits.reshape(-1).take(row) * inside
 
     def are_on_road(self, places: Sequence[tuple[float, float]]) -> list[bool]:
         """`on_road` for a few places (x, y) [m], in plain numbers, which are quicker then."""
@@ -60,50 +67,81 @@ class MapRaster:
 
 
 _RASTERS: weakref.WeakKeyDictionary[HdMap, MapRaster] = weakref.WeakKeyDictionary()
+_MAKERS: weakref.WeakKeyDictionary[HdMap, Callable[[], MapRaster]] = weakref.WeakKeyDictionary()
 
 
 def map_raster(hd_map: HdMap) -> MapRaster:
     """Raster of a map's bounds; drawn once per map object."""
     raster = _RASTERS.get(hd_map)
     if raster is None:
-        raster = _RASTERS[hd_map] = _draw(hd_map)
+        make = _MAKERS.pop(hd_map, None) or (lambda: _draw(hd_map))
+        raster = _RASTERS[hd_map] = make()
     return raster
 
 
+def draw_by(hd_map: HdMap, make: Callable[[], MapRaster]) -> None:
+    """Lets the raster of a map, when it is first asked for, be drawn by whoever made the map and knows a quicker way.
+
+    `make` must not hold the map.
+    """
+    _MAKERS[hd_map] = make
+
+
+def empty_raster(bounds: tuple[float, float, float, float]) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """Origin (x, y) [m] and number of rows and columns of the raster of a region."""
+    origin = np.array(bounds[:2], np.float64)
+    width, height = np.ceil((np.array(bounds[2:]) - origin) / RESOLUTION).astype(int).tolist()
+    return origin, (height, width)
+
+
 def _draw(hd_map: HdMap) -> MapRaster:
-    origin = np.array(hd_map.bounds[:2], np.float64)
-    width, height = np.ceil((np.array(hd_map.bounds[2:]) - origin) / RESOLUTION).astype(int).tolist()
-    bits = np.zeros((height, width), np.uint8)
-    layer = np.zeros((height, width), np.uint8)
+    origin, shape = empty_raster(hd_map.bounds)
+    layers = {name: outlines_of(hd_map.layers[name], name in LINE_CLASSES) for name in MAP_CLASSES}
+    return MapRaster(draw_bits(layers, origin, shape), origin, RESOLUTION)
+
+
+def draw_bits(
+    layers: Mapping[str, Sequence[Outline]], origin: NDArray[np.float64], shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Bits [H, W] of outlines by map class in the cells from `origin` (x, y) [m] on."""
+    bits, layer = np.zeros(shape, np.uint8), np.empty(shape, np.uint8)
     thickness = max(1, round(LINE_WIDTH / RESOLUTION))
     for index, name in enumerate(MAP_CLASSES):
-        if not hd_map.layers[name]:
+        if not layers[name]:
             continue
         layer.fill(0)
-        bit = (1 << index,)
+        curves, bit = iter(_pixels(layers[name], origin)), (1 << index,)
         if name in LINE_CLASSES:
-            lines, _ = _rings(shapely.get_parts(list(hd_map.layers[name])), origin)
-            cv2.polylines(layer, lines, False, bit, thickness, cv2.LINE_8, _SHIFT)
+            cv2.polylines(layer, list(curves), False, bit, thickness, cv2.LINE_8, _SHIFT)
         else:
-            for rings in _polygons(hd_map.layers[name], origin):
-                cv2.fillPoly(layer, rings, bit, cv2.LINE_8, _SHIFT)
+            for outline in layers[name]:
+                cv2.fillPoly(layer, list(islice(curves, len(outline))), bit, cv2.LINE_8, _SHIFT)
         cv2.bitwise_or(bits, layer, dst=bits)
-    return MapRaster(bits, origin, RESOLUTION)
+    return bits
 
 
-def _polygons(layer: Sequence[shapely.Geometry], origin: NDArray[np.float64]) -> list[list[NDArray[np.int32]]]:
-    """Pixel positions of the rings of every polygon, holes after the outline."""
-    rings, owner = shapely.get_rings(shapely.get_parts(list(layer)), return_index=True)
-    pixels, ring_of = _rings(rings, origin)
-    first = np.flatnonzero(np.diff(owner[ring_of], prepend=-1)).tolist()
-    return [pixels[begin:end] for begin, end in zip(first, [*first[1:], len(pixels)])]
-
-
-def _rings(curves: NDArray, origin: NDArray[np.float64]) -> tuple[list[NDArray[np.int32]], NDArray[np.int64]]:
-    """Fixed-point pixel positions [K, 2] of the curves that are not empty (integers are cell centres to cv2), and which
-    curves they are."""
-    xy, owner = shapely.get_coordinates(curves, return_index=True)
+def _pixels(outlines: Sequence[Outline], origin: NDArray[np.float64]) -> list[NDArray[np.int32]]:
+    """Fixed-point pixel positions [K, 2] of all curves of some outlines; integers are cell centres to cv2."""
+    curves = [curve for outline in outlines for curve in outline]
+    xy = np.concatenate(curves)
     scaled = np.rint((xy - origin) * ((1 << _SHIFT) / RESOLUTION) - (1 << (_SHIFT - 1))).astype(np.int32)
-    kept, first = np.unique(owner, return_index=True)
-    bounds = [*first.tolist(), len(scaled)]
-    return [scaled[begin:end] for begin, end in zip(bounds, bounds[1:])], kept
+    ends = list(accumulate(map(len, curves)))
+    return [scaled[begin:end] for begin, end in zip([0, *ends], ends)]
+
+
+def outlines_of(shapes: Sequence[shapely.Geometry], are_lines: bool = False) -> list[Outline]:
+    """Rings of every polygon, holes after the outer one, or the points of every line; without what is empty."""
+    curves: NDArray = shapely.get_parts(list(shapes))
+    owner = np.arange(len(curves))
+    if not are_lines:
+        curves, owner = shapely.get_rings(curves, return_index=True)
+    xy, curve_of = shapely.get_coordinates(curves, return_index=True)
+    kept, first = np.unique(curve_of, return_index=True)
+    outlines: list[list[NDArray[np.float64]]] = []
+    last = -1
+    for shape, points in zip(owner[kept].tolist(), np.split(xy, first[1:]) if len(kept) else ()):
+        if shape != last:
+            outlines.append([])
+        outlines[-1].append(points)
+        last = shape
+    return outlines

@@ -10,11 +10,13 @@ import shapely
 from numpy.typing import NDArray
 
 from drivesim.geometry import box_footprints, rectangles_overlap
+from drivesim.map_raster import Outline, outlines_of
 from drivesim.town import lots, parked
 from drivesim.town.curves import Path, offset
 from drivesim.town.elements import BUILDING_COLUMNS, TREE_COLUMNS, Element
 from drivesim.town.hashing import generator
 from drivesim.town.ids import parked_ids
+from drivesim.town.layers import polygons
 from drivesim.town.network import Edge, Network, Node, Profile
 
 WALLS = np.array(
@@ -64,7 +66,7 @@ def block_nodes(cell: Node) -> tuple[Node, Node, Node, Node]:
     return (i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)
 
 
-def make_block(network: Network, cell: Node, outlines: Sequence[shapely.Geometry]) -> Element:
+def make_block(network: Network, cell: Node, outlines: Sequence[Outline]) -> Element:
     """The piece of town of one block; `outlines` are those of the nodes and roads around it."""
     rng = generator(network.seed, 40, *cell)
     element = Element()
@@ -80,7 +82,7 @@ def make_block(network: Network, cell: Node, outlines: Sequence[shapely.Geometry
         free = free_land(network, cell, outlines)
         lot = lots.place(free, fronts[int(rng.integers(len(fronts)))], rng)
         if lot is not None:
-            element.layers["carpark_area"].append(lot.area)
+            element.layers["carpark_area"] += outlines_of([lot.area])
             objects = lots.vehicles(lot, kind == "site", rng)
             element.parked, element.parked_ids = parked.table(objects), parked_ids(cell, 2, len(objects))
 
@@ -95,7 +97,7 @@ def make_block(network: Network, cell: Node, outlines: Sequence[shapely.Geometry
     return element
 
 
-def free_land(network: Network, cell: Node, outlines: Sequence[shapely.Geometry]) -> shapely.Polygon:
+def free_land(network: Network, cell: Node, outlines: Sequence[Outline]) -> shapely.Polygon:
     """The block without roads, walkways and junctions."""
     south, east, north, west = block_edges(cell)
     nodes = block_nodes(cell)
@@ -107,7 +109,7 @@ def free_land(network: Network, cell: Node, outlines: Sequence[shapely.Geometry]
             line = path.between(0.0, path.length, 4.0)[:, :2]
             chains.append(line[::-1] if backward else line)
     face = shapely.Polygon(np.concatenate(chains))
-    parts = shapely.get_parts(shapely.difference(face, shapely.union_all(list(outlines))))
+    parts = shapely.get_parts(shapely.difference(face, shapely.union_all(polygons(outlines))))
     return max(parts, key=lambda part: part.area)
 
 

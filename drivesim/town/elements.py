@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
+from drivesim.map_raster import RESOLUTION, MapRaster, Outline, draw_by, empty_raster
 from drivesim.scene import MAP_CLASSES, HdMap, LaneGraph, Statics, Tracks
 from drivesim.town.curves import Curve
+from drivesim.town.layers import LaterLayers, Patch, draw_patch, put_together
 
 # Columns of the tables in which elements keep what stands on them.
 BUILDING_COLUMNS = 13  # 4 corners x, y; height; red, green, blue; style
@@ -34,6 +37,15 @@ class Lane:
     priority: int = 0
 
 
+class LaneTable(NamedTuple):
+    """Lanes [L] of one element as arrays."""
+
+    numbers: NDArray[np.float64]  # [L, 2] width, speed limit
+    links: NDArray[np.int64]  # [L, 7] id, left, right, in_junction, priority, number of points, number of successors
+    points: NDArray[np.float64]  # [P, 3] of all curves
+    successors: NDArray[np.int64]  # [E] ids
+
+
 def _table(columns: int) -> NDArray[np.float64]:
     return np.zeros((0, columns))
 
@@ -42,14 +54,14 @@ def _table(columns: int) -> NDArray[np.float64]:
 class Element:
     """Everything one piece of town contributes. Filled once by its maker, then only read."""
 
-    layers: dict[str, list[shapely.Geometry]] = field(default_factory=lambda: {name: [] for name in MAP_CLASSES})
+    layers: dict[str, list[Outline]] = field(default_factory=lambda: {name: [] for name in MAP_CLASSES})
     lanes: list[Lane] = field(default_factory=list)
     buildings: NDArray[np.float64] = field(default_factory=lambda: _table(BUILDING_COLUMNS))
     trees: NDArray[np.float64] = field(default_factory=lambda: _table(TREE_COLUMNS))
     poles: NDArray[np.float64] = field(default_factory=lambda: _table(POLE_COLUMNS))
     parked: NDArray[np.float64] = field(default_factory=lambda: _table(PARKED_COLUMNS))
     parked_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    outline: shapely.Geometry | None = None  # ground that belongs to the element: roadway, bays and walkways
+    outline: Outline = ()  # ground that belongs to the element: roadway, bays and walkways
     grow: Callable[[], tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None  # makes buildings and trees
 
     def scenery(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -59,48 +71,86 @@ class Element:
             self.grow = None
         return self.buildings, self.trees
 
+    @cached_property
+    def lane_table(self) -> LaneTable:
+        """The lanes as arrays."""
+        lanes = self.lanes
+        return LaneTable(
+            np.array([(lane.width, lane.speed_limit) for lane in lanes], np.float64).reshape(-1, 2),
+            np.array(
+                [
+                    (lane.id, lane.left, lane.right, lane.in_junction, lane.priority, len(lane.curve),
+                     len(lane.successors)) for lane in lanes
+                ],
+                np.int64,
+            ).reshape(-1, 7),
+            np.concatenate([np.zeros((0, 3)), *(lane.curve for lane in lanes)]),
+            np.array([link for lane in lanes for link in lane.successors], np.int64),
+        )  # fmt: skip
 
-def area(ring: NDArray[np.float64], hole: NDArray[np.float64] | None = None) -> shapely.Polygon:
-    """Polygon of a ring [K, 2] and at most one hole, on a grid of 1 um.
-
-    Corners that neighbours share are then equal to the bit, on which unions of coverages rely.
-    """
-    return shapely.polygons(np.round(ring, 6), None if hole is None else [shapely.linearrings(np.round(hole, 6))])
-
-
-def strip(first: NDArray[np.float64], second: NDArray[np.float64]) -> shapely.Polygon:
-    """Polygon between two lines [K, 2] that run the same way."""
-    return area(np.concatenate([first, second[::-1]]))
+    @cached_property
+    def patch(self) -> Patch | None:
+        """The part of a map's raster that the element fills; None where it has no layers."""
+        return draw_patch(self.layers)
 
 
 def lane_graph(elements: Sequence[Element]) -> LaneGraph:
     """Lane graph of all elements, lanes by ascending id; links to lanes that are not among them are dropped."""
-    lanes = sorted((lane for element in elements for lane in element.lanes), key=lambda lane: lane.id)
-    index = {lane.id: row for row, lane in enumerate(lanes)}
-    successors = [[index[link] for link in lane.successors if link in index] for lane in lanes]
+    parts = [element.lane_table for element in elements]
+    numbers, links = (np.concatenate(rows) for rows in zip(*((part.numbers, part.links) for part in parts)))
+    order = links[:, 0].argsort()
+    numbers, links = numbers[order], links[order]
+    ids = links[:, 0].copy()
+    _, left, right, in_junction, priority, point_count, link_count = links.T
+    points = _reordered(np.concatenate([part.points for part in parts]), order, point_count)
+    following = _reordered(np.concatenate([part.successors for part in parts]), order, link_count)
+    successors = _rows(ids, following)
+    source = np.repeat(np.arange(len(ids)), link_count)[successors >= 0]
     return LaneGraph(
-        ids=np.array([lane.id for lane in lanes], np.int64),
-        points=np.concatenate([lane.curve for lane in lanes]),
-        offsets=_offsets([len(lane.curve) for lane in lanes]),
-        width=np.array([lane.width for lane in lanes]),
-        speed_limit=np.array([lane.speed_limit for lane in lanes]),
-        successors=np.array([link for links in successors for link in links], np.int64),
-        successor_offsets=_offsets([len(links) for links in successors]),
-        left=np.array([index.get(lane.left, -1) for lane in lanes], np.int64),
-        right=np.array([index.get(lane.right, -1) for lane in lanes], np.int64),
-        in_junction=np.array([lane.in_junction for lane in lanes], bool),
-        priority=np.array([lane.priority for lane in lanes], np.int64),
+        ids=ids,
+        points=points,
+        offsets=_offsets(point_count),
+        width=numbers[:, 0].copy(),
+        speed_limit=numbers[:, 1].copy(),
+        successors=successors[successors >= 0],
+        successor_offsets=_offsets(np.bincount(source, minlength=len(ids))),
+        left=_rows(ids, left),
+        right=_rows(ids, right),
+        in_junction=in_junction.astype(bool),
+        priority=priority.copy(),
     )
 
 
-def _offsets(counts: Sequence[int]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+def _reordered(values: NDArray, order: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray:
+    """Runs of rows in another order; `counts` [L] are their lengths in the new one."""
+    starts = np.empty_like(counts)
+    starts[order] = counts
+    starts = (starts.cumsum() - starts)[order]
+    return values.take(np.repeat(starts - (counts.cumsum() - counts), counts) + np.arange(counts.sum()), 0)
+
+
+def _rows(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of `ids` (ascending) that hold the wanted ones, -1 where none does."""
+    row = np.minimum(ids.searchsorted(wanted), len(ids) - 1)
+    return np.where(ids.take(row) == wanted, row, -1)
+
+
+def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([[0], counts.cumsum()]).astype(np.int64)
 
 
 def hd_map(elements: Sequence[Element], bounds: tuple[float, float, float, float]) -> HdMap:
-    """Map of all elements."""
-    layers = {name: tuple(shape for element in elements for shape in element.layers[name]) for name in MAP_CLASSES}
-    return HdMap(layers, lane_graph(elements), bounds)
+    """Map of all elements. Its raster is put together from theirs, which serve neighbouring windows, too."""
+    outlines = {name: [shape for element in elements for shape in element.layers[name]] for name in MAP_CLASSES}
+    made = HdMap(LaterLayers(outlines), lane_graph(elements), bounds)
+    draw_by(made, lambda: _raster(elements, bounds))
+    return made
+
+
+def _raster(elements: Sequence[Element], bounds: tuple[float, float, float, float]) -> MapRaster:
+    origin, shape = empty_raster(bounds)
+    patches = [element.patch for element in elements if element.patch is not None]
+    return MapRaster(put_together(patches, origin, shape), origin, RESOLUTION)
 
 
 def statics(elements: Sequence[Element], seed: int) -> Statics:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
+from drivesim.map_raster import Outline
 from drivesim.town.curves import Curve, sharpest_curvature, turn
-from drivesim.town.elements import Element, Lane, area, strip
+from drivesim.town.elements import Element, Lane
 from drivesim.town.ids import connector_id, entry_id, lane_id
+from drivesim.town.layers import area, strip
 from drivesim.town.network import KERB_TANGENT, THROAT, Arm, Edge, Junction, Network, Node
 from drivesim.town.roundabouts import make_roundabout
 
@@ -80,7 +81,7 @@ def make_junction(network: Network, node: Node) -> Element:
     return element
 
 
-def _bend_line(junction: Junction, entry: int, lane: int) -> shapely.LineString:
+def _bend_line(junction: Junction, entry: int, lane: int) -> Outline:
     """Line that leads the marking between two lanes around a bend; lane 0 is the line between the directions."""
     poses = []
     for index, arm in enumerate(junction.arms):
@@ -88,7 +89,7 @@ def _bend_line(junction: Junction, entry: int, lane: int) -> shapely.LineString:
         poses.append(junction.side_pose(index, distance if index == entry else -distance, THROAT))
     start, end = poses[entry], poses[1 - entry]
     start[2] += math.pi
-    return shapely.LineString(turn(start, end, leads=(THROAT, THROAT))[:, :2])
+    return (turn(start, end, leads=(THROAT, THROAT))[:, :2],)
 
 
 def _corner(junction: Junction, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

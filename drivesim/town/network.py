@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from drivesim.town.curves import Path, bezier, direction
+from drivesim.town.curves import Path, bezier
 from drivesim.town.hashing import between, mix, unit
 
 Node = tuple[int, int]
@@ -86,9 +86,12 @@ class Junction:
 
     def mouth_pose(self, index: int, beyond: float = 0.0) -> NDArray[np.float64]:
         """Pose [3] at the mouth of an arm, `beyond` [m] further out, looking outward."""
+        return np.array(self._mouth(index, beyond))
+
+    def _mouth(self, index: int, beyond: float) -> tuple[float, float, float]:
         angle, distance = self.arms[index].angle, self.mouths[index] + beyond
         x, y = self.position.tolist()
-        return np.array([x + distance * math.cos(angle), y + distance * math.sin(angle), angle])
+        return x + distance * math.cos(angle), y + distance * math.sin(angle), angle
 
     def index_of(self, edge: Edge) -> int:
         """Index of the arm that an edge is."""
@@ -96,9 +99,9 @@ class Junction:
 
     def side_pose(self, index: int, distance: float, beyond: float = 0.0) -> NDArray[np.float64]:
         """Outward pose [3] at the mouth of an arm, `distance` [m] left of its centre line."""
-        pose = self.mouth_pose(index, beyond)
-        pose[:2] += distance * direction(pose[2] + 0.5 * math.pi)
-        return pose
+        x, y, angle = self._mouth(index, beyond)
+        left = angle + 0.5 * math.pi
+        return np.array((x + distance * math.cos(left), y + distance * math.sin(left), angle))
 
     def lane_pose(self, arm: Arm, lane: int, arriving: bool) -> NDArray[np.float64]:
         """Pose [3] in driving direction where a lane of an arm ends at (arriving) or starts from the junction."""

@@ -54,7 +54,9 @@ def row(name: str, xy: NDArray[np.float64], yaw: float, rng: np.random.Generator
     """Table row [PARKED_COLUMNS] of an object of a class standing at xy [2] [m] with heading yaw [rad]."""
     spread = _SPREAD.get(name, 0.06)
     size = np.array(MEAN_SIZE[name]) * (1.0 + spread * rng.uniform(-1.0, 1.0, 3))
-    return np.array([CLASS_ID[name], xy[0], xy[1], 0.5 * size[2], *size, yaw, *color_of(name, rng)])
+    width, length, height = size.tolist()
+    color = color_of(name, rng).tolist()
+    return np.array([CLASS_ID[name], *xy.tolist(), 0.5 * height, width, length, height, yaw, *color])
 
 
 def color_of(name: str, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -63,8 +65,8 @@ def color_of(name: str, rng: np.random.Generator) -> NDArray[np.float64]:
         choices = _COLORS[name]
         base = np.array(choices[int(rng.integers(len(choices)))])
     else:
-        base = CAR_COLORS[min(int(np.searchsorted(_CAR_SHARES, rng.random())), len(CAR_COLORS) - 1)]
-    return np.clip(base + rng.uniform(-0.03, 0.03, 3), 0.02, 0.98)
+        base = CAR_COLORS[min(int(_CAR_SHARES.searchsorted(rng.random())), len(CAR_COLORS) - 1)]
+    return np.minimum(np.maximum(base + rng.uniform(-0.03, 0.03, 3), 0.02), 0.98)
 
 
 def table(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
+from drivesim.map_raster import Outline
 from drivesim.town import parked, roadside
-from drivesim.town.curves import Path, evenly, offset, parallel, reverse
-from drivesim.town.elements import Element, Lane, area, strip
+from drivesim.town.curves import Path, evenly, offset, offsets, parallel, reverse
+from drivesim.town.elements import Element, Lane
 from drivesim.town.hashing import generator, unit
 from drivesim.town.ids import lane_id, parked_ids
 from drivesim.town.junctions import entering_lanes
+from drivesim.town.layers import area, strip
 from drivesim.town.network import THROAT, Edge, Network, Node, Profile, end_node, side_sign
 
 STOP_LINE = 0.4  # [m] thickness
@@ -56,13 +57,14 @@ def _add_surface(element: Element, path: Path, profile: Profile, bays: roadside.
     for side, bay in enumerate(bays):
         sign, near = side_sign(side), profile.kerb(side)
         setback = np.zeros(len(s)) if bay is None else np.interp(s, roadside.kerb_knots(bay), (0.0, 1.0, 1.0, 0.0))
-        kerb = offset(curve, sign * (near + profile.bays[side] * setback))
-        edges.append(offset(curve, sign * near))
-        outers.append(offset(curve, sign * profile.outer(side)))
-        element.layers["walkway"].append(strip(kerb, outers[-1]))
+        distances = (near + profile.bays[side] * setback, near, profile.outer(side))
+        kerb, edge, outer = offsets(curve, [sign * distance for distance in distances])
+        edges.append(edge)
+        outers.append(outer)
+        element.layers["walkway"].append(strip(kerb, outer))
         if bay is not None:
             first, last = np.searchsorted(s, [roadside.kerb_knots(bay)[0], roadside.kerb_knots(bay)[-1]])
-            element.layers["carpark_area"].append(strip(edges[-1][first : last + 1], kerb[first : last + 1]))
+            element.layers["carpark_area"].append(strip(edge[first : last + 1], kerb[first : last + 1]))
     median = _median(path, profile) if profile.median else None
     element.layers["drivable_area"].append(area(np.concatenate([edges[0], edges[1][::-1]]), median))
     element.outline = strip(outers[0], outers[1])
@@ -87,7 +89,7 @@ def _add_markings(element: Element, path: Path, profile: Profile) -> None:
         for lane in range(1, profile.lanes[side])
     ]
     for name, distances in (("road_divider", dividers), ("lane_divider", lanes)):
-        element.layers[name] += [shapely.LineString(offset(centre, distance)) for distance in distances]
+        element.layers[name] += [(line,) for line in offsets(centre, distances)]
 
 
 def _add_mouth(element: Element, network: Network, edge: Edge, at_end: bool) -> None:
@@ -104,7 +106,7 @@ def _add_mouth(element: Element, network: Network, edge: Edge, at_end: bool) -> 
     element.layers["stop_line"].append(_bar(path, at_end, (THROAT - STOP_LINE, THROAT), inner, outer))
 
 
-def _bar(path: Path, at_end: bool, distances: tuple[float, float], first: float, second: float) -> shapely.Polygon:
+def _bar(path: Path, at_end: bool, distances: tuple[float, float], first: float, second: float) -> Outline:
     """Bar across the road between two distances from a mouth [m] and two lateral offsets [m]."""
     s = np.array(distances) if not at_end else path.length - np.array(distances)
     curve = path.at(s)

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
+from drivesim.map_raster import Outline
 from drivesim.town import parked
 from drivesim.town.curves import Path, offset
-from drivesim.town.elements import strip
+from drivesim.town.layers import strip
 from drivesim.town.network import THROAT, Profile, side_sign
 
 Bays = tuple[tuple[float, float] | None, tuple[float, float] | None]  # start and end along the road [m], by side
@@ -28,7 +28,7 @@ _WORKS_VEHICLE_WIDTH = 2.1  # [m] fits beside the cones
 class RoadWorks:
     """A closed rectangle on the outermost lane and what stands on it."""
 
-    area: shapely.Polygon
+    area: Outline
     objects: list[NDArray[np.float64]]  # rows of `elements.PARKED_COLUMNS`
 
 

@@ -8,10 +8,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from drivesim.map_raster import outlines_of
 from drivesim.town.curves import Curve, bezier, evenly, reverse, sharpest_curvature, turn
-from drivesim.town.elements import Element, Lane, area
+from drivesim.town.elements import Element, Lane
 from drivesim.town.hashing import generator
 from drivesim.town.ids import entry_id, exit_id, lane_id, ring_id
+from drivesim.town.layers import area, polygons
 from drivesim.town.network import RING_HALF_WIDTH, RING_RADIUS, Arm, Junction
 
 _SPREAD = math.radians(38.0)  # between an arm's middle and where its lanes join and leave the ring
@@ -27,9 +29,11 @@ def make_roundabout(junction: Junction, seed: int) -> Element:
     walkway = min(arm.profile.walkway for arm in junction.arms)
     outline = area(_boundary(junction, "outer", RING_RADIUS + RING_HALF_WIDTH + walkway))
     island = shapely.Point(junction.position).buffer(RING_RADIUS - RING_HALF_WIDTH, 12)
-    element.outline = shapely.union(outline, shell)
-    element.layers["drivable_area"].append(shapely.difference(shell, island))
-    element.layers["walkway"] += list(shapely.get_parts(shapely.difference(element.outline, shell)))
+    inside, around = polygons([shell, outline])
+    ground = shapely.union(around, inside)
+    (element.outline,) = outlines_of([ground])
+    element.layers["drivable_area"] += outlines_of([shapely.difference(inside, island)])
+    element.layers["walkway"] += outlines_of([shapely.difference(ground, inside)])
     element.lanes = [lane for index in range(len(junction.arms)) for lane in _arm_lanes(junction, index)]
     element.trees = _island_trees(junction, generator(seed, 30, *junction.node))
     return element

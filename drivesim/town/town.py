@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.map_raster import Outline
 from drivesim.scene import HdMap, Statics, Tags, Tracks
 from drivesim.town.blocks import block_edges, block_nodes, make_block
 from drivesim.town.elements import Element, LaterStatics, hd_map, parked_tracks, statics
@@ -149,7 +150,7 @@ class Town:
     def _block(self, cell: Node) -> _Part:
         return ("block", cell), lambda: make_block(self.network, cell, self._outlines(cell))
 
-    def _outlines(self, cell: Node) -> list:
+    def _outlines(self, cell: Node) -> list[Outline]:
         around = [*map(self._node, block_nodes(cell))]
         around += [self._edge(edge) for edge, _ in block_edges(cell) if self.network.exists(edge)]
         return [self._element(key, make).outline for key, make in around]

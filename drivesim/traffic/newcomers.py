@@ -64,7 +64,7 @@ def _places_in(tables: LaneTables, ego: complex, velocity: complex, ring: tuple[
     squared = offset.real * offset.real + offset.imag * offset.imag
     near = ((squared > ring[0] ** 2) & (squared < ring[1] ** 2)).nonzero()[0]
     # The time until a vehicle vanishes is the larger root of |offset + motion t| = VANISH.
-    motion = 0.7 * tables.limit.take(tables.place_lane.take(near)) * tables.place_heading.take(near) - velocity
+    motion = tables.place_motion.take(near) - velocity
     a = np.maximum(motion.real * motion.real + motion.imag * motion.imag, 0.1)
     b = (offset.take(near).conj() * motion).real
     root = np.sqrt(np.maximum(b * b + a * (VANISH**2 - squared.take(near)), 0.0))

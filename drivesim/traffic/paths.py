@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivesim.town.hashing import unit
 from drivesim.traffic.state import PATH_JUNCTIONS, PATH_LANES, PATH_POINTS, Complex, Float, Paths
@@ -27,15 +28,16 @@ def follow_lanes(
     Choices are hashes of `key` and of the number of lanes so far, `count` before these. Lanes with an obstacle are
     avoided where there is a choice; to `evade` means to take the lane beside them otherwise.
     """
-    lanes, total = [lane], float(tables.length[lane])
+    lanes, total = [lane], tables.plain_length[lane]
     while total < length and len(lanes) < PATH_LANES:
-        choices = tables.successors[lanes[-1]]
+        choices = tables.ways[lanes[-1]]
         if not choices:
             break
-        open_ways = [c for c in choices if not _leads_to_obstacle(tables, c)] or choices
-        chosen = open_ways[int(unit(*key, int(tables.graph.ids[lanes[-1]]), count + len(lanes)) * len(open_ways))]
+        chosen = choices[0]
+        if len(choices) > 1:
+            chosen = choices[int(unit(*key, tables.plain_ids[lanes[-1]], count + len(lanes)) * len(choices))]
         lanes.append(open_lane(tables, chosen) if evade else chosen)
-        total += float(tables.length[chosen])
+        total += tables.plain_length[chosen]
     return lanes
 
 
@@ -46,11 +48,6 @@ def open_lane(tables: LaneTables, lane: int) -> int:
     return next(free, lane)
 
 
-def _leads_to_obstacle(tables: LaneTables, lane: int) -> bool:
-    following = tables.successors[lane]
-    return bool(tables.blocked[lane] < np.inf or (len(following) == 1 and tables.blocked[following[0]] < np.inf))
-
-
 def make_path(
     tables: LaneTables, lanes: list[int], start: float, shift: complex | None = None, over: float = 0.0
 ) -> Paths:
@@ -58,14 +55,12 @@ def make_path(
 
     With `shift` the path begins that far beside the lane and joins it smoothly within `over` [m].
     """
-    offsets = tables.graph.offsets
-    pieces = [tables.points[offsets[lane] : offsets[lane + 1]] for lane in lanes]
-    lengths = tables.length[lanes]
-    ends = np.cumsum(lengths) - start
-    axis = np.concatenate(
-        [tables.graph.arc_length[offsets[lane] : offsets[lane + 1]] + (end - length)
-         for lane, end, length in zip(lanes, ends.tolist(), lengths.tolist())]
-    )  # fmt: skip
+    rows = np.array(lanes)
+    bounds = [slice(*tables.bounds[lane : lane + 2]) for lane in lanes]
+    pieces = [tables.points[part] for part in bounds]
+    ends = tables.length.take(rows).cumsum() - start
+    axis = np.concatenate([tables.graph.arc_length[part] for part in bounds])
+    axis += (ends - tables.length.take(rows)).repeat([part.stop - part.start for part in bounds])
     metres = _METRES
     points = _continued(np.interp(metres, axis, np.concatenate(pieces)), axis, pieces, metres)
     if shift is not None:
@@ -75,12 +70,12 @@ def make_path(
     np.subtract(points[1:], points[:-1], out=heading[:-1])
     heading[-1] = heading[-2]
     heading /= np.abs(heading)
-    limits, begin = tables.limit[lanes], 0
+    limits, begin = [tables.plain_limit[lane] for lane in lanes], 0
     limit = np.full(PATH_POINTS, limits[-1])
-    for value, end in zip(limits.tolist(), ends.tolist()):
+    for value, end in zip(limits, ends.tolist()):
         limit[begin : max(math.ceil(end), 0)] = value
         begin = max(math.ceil(end), 0)
-    return _row(tables, lanes, start, ends, points, heading, allowed_speed(heading, limit))
+    return _row(tables, rows, start, ends, points, heading, allowed_speed(heading, limit))
 
 
 def _continued(points: Complex, axis: Float, pieces: list[Complex], metres: Float) -> Complex:
@@ -102,15 +97,16 @@ def allowed_speed(heading: Complex, limit: Float) -> Float:
 
 
 def _row(
-    tables: LaneTables, lanes: list[int], start: float, ends: Float, points: Complex, heading: Complex, speed: Float
-) -> Paths:
+    tables: LaneTables, lanes: NDArray[np.int64], start: float, ends: Float, points: Complex, heading: Complex,
+    speed: Float,
+) -> Paths:  # fmt: skip
     count = len(lanes)
     (begins, stops), ids = np.full((2, PATH_LANES), np.inf), np.full(PATH_LANES, -1)
-    begins[0], begins[1:count], stops[:count], ids[:count] = -start, ends[:-1], ends, tables.graph.ids[lanes]
+    begins[0], begins[1:count], stops[:count], ids[:count] = -start, ends[:-1], ends, tables.graph.ids.take(lanes)
     controlled = np.zeros(PATH_LANES, bool)
-    controlled[:count] = tables.controlled[lanes]
+    controlled[:count] = tables.controlled.take(lanes)
     entry, clear = _junctions(begins[:count].tolist(), ends.tolist(), controlled[:count].tolist())
-    obstacle = begins[:count] + tables.blocked[lanes]
+    obstacle = begins[:count] + tables.blocked.take(lanes)
     obstacle = obstacle[(obstacle > _CLEARANCE) & (obstacle < np.inf)]
     return Paths(
         points=points[None],

@@ -56,16 +56,21 @@ def look_ahead(bodies: Bodies, paths: Paths, motion: Motion, objects: Objects, o
     front = motion.s + bodies.half_length
     index = path_samples(front)
     samples = paths.points.reshape(-1).take(index)  # [K, N]
-    squared = _beyond_reach(samples - origin, objects, origin)  # [K, N, M]
-    pairs = (np.minimum.reduce(squared, axis=0) < 0.0).reshape(-1).nonzero()[0]
-    observer, seen = np.divmod(pairs, len(objects.position))
+    squared = _beyond_reach(samples, objects, origin)  # [K, N, M]
+    least, count = np.minimum.reduce(squared, axis=0).reshape(-1), len(objects.position)
+    least[: len(front) * count : count + 1] = 1.0  # nobody is in its own way
+    pairs = (least < 0.0).nonzero()[0]
+    observer, seen = np.divmod(pairs, count)
     nearest = squared.reshape(SAMPLES, -1).take(pairs, axis=1).argmin(axis=0)
     relation = relate(paths, front, index, objects, observer, seen, nearest)
-    clearance = np.abs(relation.lateral) - relation.half_breadth - bodies.half_width.take(observer)
-    leaves = relation.lateral * relation.lateral_speed > 0.0
+    clearance = np.abs(relation.lateral)
+    clearance -= relation.half_breadth
+    clearance -= bodies.half_width.take(observer)
     margin = objects.margin.take(seen)
-    hit = clearance < np.minimum(margin, np.where(leaves, LEAVING_MARGIN, margin))
-    hit &= (relation.along + relation.half_extent > 0.0) & (relation.along < RANGE + 2.0) & (seen != observer)
+    np.minimum(margin, LEAVING_MARGIN, out=margin, where=relation.lateral * relation.lateral_speed > 0.0)
+    hit = clearance < margin
+    hit &= relation.along + relation.half_extent > 0.0
+    hit &= relation.along < RANGE + 2.0
     rows = hit.nonzero()[0]
     gap = (relation.along - relation.half_extent).take(rows)
     return Sight(observer.take(rows), seen.take(rows), gap, relation.speed.take(rows))
@@ -80,7 +85,7 @@ def path_samples(front: Float) -> NDArray[np.int64]:
 
 def _beyond_reach(samples: Complex, objects: Objects, origin: complex) -> NDArray[np.float32]:
     """Squared distance [K, N, M] between path samples [K, N] and objects [M], less the squared reach of the object."""
-    flat = samples.reshape(-1)
+    flat = samples.reshape(-1) - origin
     left = np.ones((flat.size, 4), np.float32)
     left[:, 0], left[:, 1] = flat.real, flat.imag
     left[:, 2] = left[:, 0] * left[:, 0] + left[:, 1] * left[:, 1]
@@ -99,13 +104,19 @@ def relate(
     """Objects `seen` [P] in the frames of the path samples `nearest` [P] of the vehicles `observer` [P]."""
     chosen = index.reshape(-1).take(nearest * index.shape[1] + observer)
     frame = paths.heading.reshape(-1).take(chosen).conj()
-    relative = (objects.position.take(seen) - paths.points.reshape(-1).take(chosen)) * frame
-    facing = objects.direction.take(seen) * frame
+    relative = objects.position.take(seen)
+    relative -= paths.points.reshape(-1).take(chosen)
+    relative *= frame
+    facing = objects.direction.take(seen)
+    facing *= frame
     cosine, sine = np.abs(facing.real), np.abs(facing.imag)
     length, width = objects.half_length.take(seen), objects.half_width.take(seen)
     velocity = facing * objects.speed.take(seen)
+    chosen -= PATH_POINTS * observer
+    along = relative.real + chosen
+    along -= front.take(observer)
     return Relation(
-        along=relative.real + (chosen - PATH_POINTS * observer) - front.take(observer),
+        along=along,
         lateral=relative.imag,
         half_extent=cosine * length + sine * width,
         half_breadth=sine * length + cosine * width,

@@ -21,20 +21,16 @@ Float = NDArray[np.float64]
 
 def take(table: Rows, rows: NDArray) -> Rows:
     """The given rows (indices) of a table of arrays."""
-    columns: dict[str, Any] = {}
-    for name in table.__dataclass_fields__:
-        value = getattr(table, name)
-        columns[name] = take(value, rows) if isinstance(value, Bodies) else value.take(rows, axis=0)
-    return type(table)(**columns)
+    columns: list[Any] = [getattr(table, name) for name in table.__dataclass_fields__]
+    return type(table)(
+        *(take(column, rows) if isinstance(column, Bodies) else column.take(rows, 0) for column in columns)
+    )
 
 
 def append(table: Rows, more: Rows) -> Rows:
     """Rows of one table after those of another."""
-    columns: dict[str, Any] = {}
-    for name in table.__dataclass_fields__:
-        first, second = getattr(table, name), getattr(more, name)
-        columns[name] = append(first, second) if isinstance(first, Bodies) else np.concatenate((first, second))
-    return type(table)(**columns)
+    pairs: list[Any] = [(getattr(table, name), getattr(more, name)) for name in table.__dataclass_fields__]
+    return type(table)(*(append(*pair) if isinstance(pair[0], Bodies) else np.concatenate(pair) for pair in pairs))
 
 
 @lru_cache(maxsize=256)

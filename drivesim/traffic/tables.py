@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,42 @@ class LaneTables:
     place_heading: NDArray[np.complex128]  # and unit vector along the lane
     walking: WalkingGraph
 
+    # Single lanes are looked up as plain numbers: to take one out of an array costs more.
+
+    @cached_property
+    def bounds(self) -> tuple[int, ...]:
+        """Where every lane begins in `points` [L + 1]."""
+        return tuple(self.graph.offsets.tolist())
+
+    @cached_property
+    def plain_ids(self) -> tuple[int, ...]:
+        """Ids of the lanes [L]."""
+        return tuple(self.graph.ids.tolist())
+
+    @cached_property
+    def plain_length(self) -> tuple[float, ...]:
+        """`length` [L] [m]."""
+        return tuple(self.length.tolist())
+
+    @cached_property
+    def plain_limit(self) -> tuple[float, ...]:
+        """`limit` [L] [m/s]."""
+        return tuple(self.limit.tolist())
+
+    @cached_property
+    def ways(self) -> tuple[tuple[int, ...], ...]:
+        """Successors of every lane [L] that drivers choose from: those without an obstacle ahead, if there are some."""
+        blocked = (self.blocked < np.inf).tolist()
+        hindered = [
+            here or (len(following) == 1 and blocked[following[0]]) for here, following in zip(blocked, self.successors)
+        ]
+        return tuple(tuple(lane for lane in lanes if not hindered[lane]) or lanes for lanes in self.successors)
+
+    @cached_property
+    def place_motion(self) -> NDArray[np.complex128]:
+        """Velocity [S] [m/s] of vehicles that appear, averaged over the bends and stops to come."""
+        return 0.7 * self.limit.take(self.place_lane) * self.place_heading
+
     def index(self, lane_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Indices of lanes by id, -1 for those that are not on this map."""
         ids = self.graph.ids
@@ -81,7 +118,7 @@ def _build(hd_map: HdMap, standing: Tracks) -> LaneTables:
     points = graph.points[:, 0] + 1j * graph.points[:, 1]
     bounds = graph.successor_offsets.tolist()
     links = graph.successors.tolist()
-    successors = tuple(tuple(links[bounds[lane] : bounds[lane + 1]]) for lane in range(len(graph)))
+    successors = tuple(tuple(links[begin:end]) for begin, end in zip(bounds, bounds[1:]))
     arrivals = np.bincount(graph.successors, minlength=len(graph))
     source = np.repeat(np.arange(len(graph)), np.diff(graph.successor_offsets))
     controlled = graph.in_junction.copy()
@@ -151,12 +188,16 @@ def _conflicts(
         return enter, leave
     lane, s, place = _resample(graph, points, lanes, _SPACING)
     row = np.searchsorted(lanes, lane)
-    pairs = place_tree(place).query_pairs(CONFLICT_DISTANCE, output_type="ndarray")
-    pairs = pairs[row[pairs[:, 0]] != row[pairs[:, 1]]]
-    own, other = np.concatenate([pairs, pairs[:, ::-1]]).T
-    key = row[own] * count + row[other]
-    np.minimum.at(enter.reshape(-1), key, s[own])
-    np.maximum.at(leave.reshape(-1), key, s[own])
+    first, second = place_tree(place).query_pairs(CONFLICT_DISTANCE, output_type="ndarray").T.copy()
+    row_first, row_second = row.take(first), row.take(second)
+    apart = np.flatnonzero(row_first != row_second)
+    first, second, row_first, row_second = (column.take(apart) for column in (first, second, row_first, row_second))
+    for key, along in (
+        (row_first * count + row_second, s.take(first)),
+        (row_second * count + row_first, s.take(second)),
+    ):
+        np.minimum.at(enter.reshape(-1), key, along)
+        np.maximum.at(leave.reshape(-1), key, along)
     for a, b in _follow_or_part(graph, points, lanes, source):
         enter[a, b], leave[a, b] = np.inf, -np.inf
     return enter, leave

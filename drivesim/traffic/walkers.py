@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +86,7 @@ def choose_ways(state: TrafficState, graph: WalkingGraph, objects: Objects, vehi
             continue
         node = graph.nearest(target[row])
         key = (state.seed, state.step_index, int(walkers.bodies.ids[row]))
-        following, crosses = next_node(graph, node, source[row], key)
+        following, crosses = next_node(graph, node, complex(source[row]), key)
         source[row], target[row] = target[row], following
         phase[row] = WAITING if crosses else WALKING
     return replace(walkers, source=source, target=target, phase=phase, waiting=waiting)
@@ -92,21 +94,24 @@ def choose_ways(state: TrafficState, graph: WalkingGraph, objects: Objects, vehi
 
 def next_node(graph: WalkingGraph, node: int, behind: complex, key: tuple[int, ...]) -> tuple[complex, bool]:
     """A neighbour of a node, rather straight on than back, and whether the way there crosses a road."""
-    rows, crossing = graph.links_of(node)
+    places, crossing = graph.links_of(node)
     here = complex(graph.nodes[node])
-    if len(rows) == 0:
+    if not places:
         return behind, False
-    places = graph.nodes[rows]
-    if crossing.any() and abs(places[crossing][0] - behind) > 1.0 and unit(*key, 1) < _CROSSING_SHARE:
-        return complex(places[crossing][0]), True
-    way = (here - behind) / max(abs(here - behind), 1e-6)
-    onward = places - here
-    straight = (onward * np.conj(way)).real / np.maximum(np.abs(onward), 1e-6)
-    weight = np.where(crossing, 0.0, np.exp(3.0 * straight) + 1e-9)
-    if weight.sum() == 0.0:
-        return complex(places[0]), bool(crossing[0])
-    share = np.cumsum(weight) / weight.sum()
-    return complex(places[int(np.searchsorted(share, unit(*key, 2)))]), False
+    if True in crossing:
+        beyond = places[crossing.index(True)]
+        if abs(beyond - behind) > 1.0 and unit(*key, 1) < _CROSSING_SHARE:
+            return beyond, True
+    back = ((here - behind) / max(abs(here - behind), 1e-6)).conjugate()
+    weights = [
+        0.0 if crosses else math.exp(3.0 * ((place - here) * back).real / max(abs(place - here), 1e-6)) + 1e-9
+        for place, crosses in zip(places, crossing)
+    ]
+    shares = list(accumulate(weights))
+    if shares[-1] == 0.0:
+        return places[0], crossing[0]
+    draw = unit(*key, 2)
+    return next(place for place, share in zip(places, shares) if share / shares[-1] >= draw), False
 
 
 def road_is_free(source: complex, target: complex, objects: Objects, vehicles: int, braking: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -23,6 +24,9 @@ _REACH, _RIM = (
     70.0,
 )  # [m] least half side of the part of a map with walkers, and its largest distance to the edge
 _BEYOND = 0.6  # [m] from the kerb to the end node of a crossing
+_DEEP = 1.2  # [half cells] to the edge of the walkway
+# By the bits of a cell: whether it is walkway and nothing to drive on.
+_IS_WALKWAY = (np.arange(256) & class_bits("walkway", "drivable_area") == class_bits("walkway")).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +43,10 @@ class WalkingGraph:
         offset = self.nodes - place
         return int((offset.real**2 + offset.imag**2).argmin())
 
-    def links_of(self, node: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Neighbours of a node and which of them lie across a road."""
-        rows = slice(self.offsets[node], self.offsets[node + 1])
-        return self.neighbours[rows], self.crossing[rows]
+    def links_of(self, node: int) -> tuple[list[complex], list[bool]]:
+        """Places of the neighbours of a node and which of them lie across a road, in plain numbers: they are few."""
+        rows = slice(*self.offsets[node : node + 2].tolist())
+        return self.nodes.take(self.neighbours[rows]).tolist(), self.crossing[rows].tolist()
 
 
 _GRAPHS: weakref.WeakKeyDictionary[HdMap, WalkingGraph] = weakref.WeakKeyDictionary()
@@ -81,13 +85,12 @@ def _walkway_nodes(hd_map: HdMap) -> NDArray[np.complex128]:
     raster = map_raster(hd_map)
     rim = 2 * int(_rim(hd_map.bounds) / (2.0 * raster.resolution))
     height, width = (size // 2 * 2 - rim for size in raster.bits.shape)
-    coarse = raster.bits[rim:height:2, rim:width:2]
-    half = ((coarse & class_bits("walkway", "drivable_area")) == class_bits("walkway")).astype(np.uint8)
+    half = cv2.LUT(np.ascontiguousarray(raster.bits[rim:height:2, rim:width:2]), _IS_WALKWAY)
     if not half.any():
         return np.zeros(0, np.complex128)
-    depth = cv2.distanceTransform(half, cv2.DIST_L2, 3)
-    ridge = (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)) - 0.3) & (depth > 1.2)
-    row, column = np.nonzero(ridge)
+    depth = np.zeros((half.shape[0] + 2, half.shape[1] + 2), np.float32)
+    depth[1:-1, 1:-1] = cv2.distanceTransform(half, cv2.DIST_L2, 3)
+    row, column = _ridge(depth)
     x, y = (raster.origin[axis] + raster.resolution * (rim + 2 * cell + 1) for axis, cell in enumerate((column, row)))
     _, first = np.unique(
         np.floor(x / _THIN).astype(np.int64) * (1 << 24) + np.floor(y / _THIN).astype(np.int64), return_index=True
@@ -95,31 +98,51 @@ def _walkway_nodes(hd_map: HdMap) -> NDArray[np.complex128]:
     return x[first] + 1j * y[first]
 
 
+def _ridge(depth: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column inside a rim of one cell of those cells [H, W] that no neighbour is clearly deeper than."""
+    flat, width = depth.reshape(-1), depth.shape[1]
+    cells = np.flatnonzero(flat > _DEEP)
+    around = [flat.take(cells + (down * width + right)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    cells = cells[flat.take(cells) >= np.maximum.reduce(around) - np.float32(0.3)]
+    row, column = np.divmod(cells, width)
+    return row - 1, column - 1
+
+
 def _crossing_ends(hd_map: HdMap) -> NDArray[np.complex128]:
     """Both ends [2 Z] of the Z crossings, just beyond the kerbs."""
     shapes = shapely.get_parts(list(hd_map.layers["ped_crossing"]))
-    inner = shapely.box(*hd_map.bounds).buffer(-_rim(hd_map.bounds), join_style="mitre")
-    shapes = shapes[shapely.within(shapes, inner)]
-    if len(shapes) == 0:
-        return np.zeros(0, np.complex128)
-    xy, owner = shapely.get_coordinates(shapes, return_index=True)
-    outlines = np.split(xy[:, 0] + 1j * xy[:, 1], np.flatnonzero(np.diff(owner)) + 1)
-    return np.concatenate([_across(outline) for outline in outlines])
+    x0, y0, x1, y1 = hd_map.bounds
+    rim, bounds = _rim(hd_map.bounds), shapely.bounds(shapes)
+    inside = (bounds[:, :2] >= (x0 + rim, y0 + rim)).all(axis=1) & (bounds[:, 2:] <= (x1 - rim, y1 - rim)).all(axis=1)
+    xy, owner = shapely.get_coordinates(shapes[inside], return_index=True)
+    outlines, counts = xy[:, 0] + 1j * xy[:, 1], np.bincount(owner)
+    ends = np.empty((len(counts), 2), np.complex128)
+    for count in np.unique(counts).tolist():
+        chosen = np.flatnonzero(counts == count)
+        ends[chosen] = _across(outlines[(counts == count).repeat(counts)].reshape(-1, count))
+    return ends.reshape(-1)
 
 
-def _across(outline: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Ends [2] of a crossing [K]: beyond the short sides of the smallest rectangle around it."""
-    sides = np.diff(outline)
-    axes = sides[np.abs(sides) > 1e-3]
-    axes /= np.abs(axes)
-    turned = outline * axes[:, None].conj()
-    along, across = np.ptp(turned.real, axis=1), np.ptp(turned.imag, axis=1)
-    best = int(np.argmin(along * across))
-    middle = 0.5 * (turned[best].real.max() + turned[best].real.min())
-    middle = middle + 0.5j * (turned[best].imag.max() + turned[best].imag.min())
-    longest = along[best] if along[best] >= across[best] else 1j * across[best]
-    half = longest * (0.5 + _BEYOND / abs(longest))
-    return axes[best] * np.array([middle - half, middle + half])
+def _across(outlines: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Ends [Z, 2] of crossings [Z, K]: beyond the short sides of the smallest rectangle around each."""
+    sides = np.diff(outlines)
+    lengths = np.abs(sides)
+    axes = sides / np.maximum(lengths, 1e-9)
+    turned = outlines[:, None] * axes[:, :, None].conj()  # [Z, K - 1, K]
+    low, high = _corner(turned, np.min), _corner(turned, np.max)
+    extent = high - low
+    best = np.where(lengths > 1e-3, extent.real * extent.imag, np.inf).argmin(axis=1)[:, None]
+    low, high, axis = (np.take_along_axis(values, best, 1)[:, 0] for values in (low, high, axes))
+    along, across = (high - low).real, (high - low).imag
+    longest = np.where(along >= across, along, 1j * across)
+    half = longest * (0.5 + _BEYOND / np.abs(longest))
+    middle = 0.5 * (high + low)
+    return axis[:, None] * np.stack([middle - half, middle + half], axis=1)
+
+
+def _corner(places: NDArray[np.complex128], reduce: Callable) -> NDArray[np.complex128]:
+    """Least or largest x and y [...] of places [..., K]."""
+    return reduce(places.real, axis=-1) + 1j * reduce(places.imag, axis=-1)
 
 
 def _links(hd_map: HdMap, nodes: NDArray[np.complex128]) -> NDArray[np.int64]:
@@ -131,8 +154,8 @@ def _links(hd_map: HdMap, nodes: NDArray[np.complex128]) -> NDArray[np.int64]:
     aside = _STRIP * np.array([1j, 0.0, -1j]) * (way / np.abs(way))[:, None]  # [E, 3]
     between = nodes[pairs[:, :1]] + way[:, None] * np.linspace(0.15, 0.85, 5)
     places = (between[:, None] + aside[..., None]).reshape(len(pairs), -1)
-    bits = map_raster(hd_map).bits_at(np.stack([places.real, places.imag], axis=-1))
-    return pairs[((bits & class_bits(*_GROUND)) == class_bits("walkway")).all(axis=1)]
+    bits = map_raster(hd_map).bits_at(places.view(np.float64).reshape(*places.shape, 2))
+    return pairs[(bits & class_bits(*_GROUND) == class_bits("walkway")).all(axis=1)]
 
 
 def _graph(nodes: NDArray[np.complex128], along: NDArray[np.int64], across: NDArray[np.int64]) -> WalkingGraph:
