@@ -20,6 +20,7 @@ from drivesim.diffusion.flow import euler_step, noise_levels
 from drivesim.generators.interface import Batch, GeneratorSpec
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import NetworkConfig, NetworkInputs, StageNetwork, motion_features
+from drivesim.nn.inference import prepare_for_inference
 from drivesim.nn.warp import (
     camera_centres,
     is_ground,
@@ -78,6 +79,7 @@ class StageGenerator(nn.Module):
         wanted = ConditionSpec(size, frozenset({"warp"}))
         self.spec = GeneratorSpec((image_size[0], image_size[1]), wanted, history=1)
         self.to(self.dtype).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        prepare_for_inference(self)
         self.timings: dict[str, float] = {}
 
     @torch.inference_mode()
