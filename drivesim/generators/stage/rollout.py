@@ -160,7 +160,7 @@ def network_inputs(
         camera, uv, seen = project_to_ring(points, conditions.intrinsics, conditions.extrinsics)
         camera, uv = refine(camera, uv, pictures.shape[-1] // rays.shape[3])
         warped = sample_ring(pictures.float(), camera, uv).to(dtype)[:, 0]
-        again = codec.encode(warped.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        again = codec.encode(warped.flatten(0, 1))
     size = (latents.shape[-2], latents.shape[-1])
     masks = torch.stack([_to_latents(seen[:, 0].float(), size), 4.0 * inverse, on_ground.float()], dim=1).to(dtype)
     references = torch.cat([latents.flatten(0, 1), again, anchor.flatten(0, 1)], dim=1)
@@ -172,6 +172,7 @@ def network_inputs(
 
 def estimated_distance(logits: Tensor, distances: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Mean inverse distance [N, h, w] [1/m] of what is not ground, and where the known ground is believed (bool)."""
+    logits = logits.contiguous()  # reductions over planes are fast
     share = logits[:, 1:].softmax(dim=1)
     inverse = (share / share.new_tensor(distances)[:, None, None]).sum(1)
     return inverse, logits[:, 0] > logits[:, 1:].logsumexp(dim=1)
