@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import conv2d, pixel_shuffle, pixel_unshuffle
 
 from drivesim.conditions import LAYOUT_CHANNELS
 from drivesim.nn.attention import CrossViewAttention, TemporalFeatureTransfer
@@ -60,7 +60,12 @@ class LayoutEncoder(nn.Module):
 
     def forward(self, layout: Tensor) -> Tensor:
         """Features at the U-Net's first resolution."""
-        return self.layers(pixel_unshuffle(layout, self.stride))
+        first, *rest = self.layers  # of which the first folds as it goes: the stride of a convolution is its size
+        kernel = first.weight.view(-1, layout.shape[1], self.stride, self.stride)
+        x = conv2d(layout, kernel, first.bias, self.stride)
+        for layer in rest:
+            x = layer(x)
+        return x
 
 
 class LayoutSketch(nn.Module):

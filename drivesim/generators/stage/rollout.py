@@ -17,6 +17,7 @@ from drivesim.diffusion.flow import euler_step, noise_levels
 from drivesim.generators.interface import Batch, GeneratorSpec
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import NetworkConfig, NetworkInputs, StageNetwork, motion_features
+from drivesim.nn.inference import prepare_for_inference
 from drivesim.nn.palette import Palette, fit_palette, paint
 from drivesim.nn.warp import (
     camera_centres,
@@ -77,6 +78,7 @@ class StageGenerator(nn.Module):
         wanted = ConditionSpec(size, frozenset({"warp"}))
         self.spec = GeneratorSpec((image_size[0], image_size[1]), wanted, history=1)
         self.to(self.dtype).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        prepare_for_inference(self)
         self.timings: dict[str, float] = {}
 
     @torch.inference_mode()
@@ -160,7 +162,7 @@ def network_inputs(
         camera, uv, seen = project_to_ring(points, conditions.intrinsics, conditions.extrinsics)
         camera, uv = refine(camera, uv, pictures.shape[-1] // rays.shape[3])
         warped = sample_ring(pictures.float(), camera, uv).to(dtype)[:, 0]
-        again = codec.encode(warped.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        again = codec.encode(warped.flatten(0, 1))
     size = (latents.shape[-2], latents.shape[-1])
     masks = torch.stack([_to_latents(seen[:, 0].float(), size), 4.0 * inverse, on_ground.float()], dim=1).to(dtype)
     references = torch.cat([latents.flatten(0, 1), again, anchor.flatten(0, 1)], dim=1)
@@ -172,6 +174,7 @@ def network_inputs(
 
 def estimated_distance(logits: Tensor, distances: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Mean inverse distance [N, h, w] [1/m] of what is not ground, and where the known ground is believed (bool)."""
+    logits = logits.contiguous()  # reductions over planes are fast
     share = logits[:, 1:].softmax(dim=1)
     inverse = (share / share.new_tensor(distances)[:, None, None]).sum(1)
     return inverse, logits[:, 0] > logits[:, 1:].logsumexp(dim=1)
