@@ -27,7 +27,8 @@ ACCEPTED_PATHS = (
 
 
 class Policy(Protocol):
-    """What drives. `action` is the action type it speaks, `observation` the keys it reads besides ego and route.
+    """What drives. `action` is the action type it speaks, `observation` the keys it reads besides ego and route:
+    cameras by their names, all of them as "default".
 
     A policy whose pictures must have one size says so in an attribute `image_size` (height, width) [px].
     """
@@ -51,6 +52,18 @@ class WorldPolicy(Protocol):
     def attach(self, world: DriveWorldEnv) -> None:
         """Called before the reset of every drive with its world, to be looked at and copied, never stepped."""
         ...
+
+
+def sees_pictures(policy: Policy) -> bool:
+    """Whether a policy reads what the generator draws."""
+    return any(key in ("default", *CAMERAS) for key in policy.observation)
+
+
+def seen_by(policy: Policy, observation: Observation) -> Observation:
+    """An observation without the cameras that the policy does not name: it must drive alike where nobody draws them."""
+    if "default" in policy.observation:
+        return observation
+    return {key: value for key, value in observation.items() if key not in CAMERAS or key in policy.observation}
 
 
 def load_policy(path: str, **options: Any) -> Policy:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.env import DriveWorldEnv
-from drivesim.policy import Policy, WorldPolicy
+from drivesim.policy import Policy, WorldPolicy, seen_by
 from drivesim.policy import load_policy as load_policy  # where users have always found it
 from drivesim.scene import CAMERAS
 
@@ -136,7 +136,7 @@ def run(
     over = False
     _notice(world, trace, keep_frames, on_step)
     while not over:
-        action = policy.act(observation, info)
+        action = policy.act(seen_by(policy, observation), info)
         observation, reward, terminated, truncated, info = env.step(action)
         trace.steps.append(_record(world, action, float(reward), info, terminated, truncated))
         _notice(world, trace, keep_frames, on_step)

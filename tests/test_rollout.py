@@ -47,6 +47,21 @@ def test_run_records_every_step() -> None:
     assert trace.summary()["distance"] == pytest.approx(13.5) and "ended by time" in trace.summary_line()
 
 
+@pytest.mark.parametrize("reads, seen", [((), 0), (("CAM_BACK", "boxes"), 1), (("default",), 6)])
+def test_a_policy_sees_the_cameras_that_it_names(reads: tuple[str, ...], seen: int) -> None:
+    class Watching(FullThrottle):
+        observation = reads
+
+        def act(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> np.ndarray:
+            """Counts cameras."""
+            assert sum(key.startswith("CAM_") for key in observation) == seen
+            assert {"ego", "route"} < observation.keys() or not reads
+            return super().act(observation, info)
+
+    env = DriveWorldEnv(source=StraightRoad(), generator="layout", image_size=(16, 32), seconds=0.25)
+    assert len(run(env, Watching()).steps) == 3
+
+
 def test_run_names_the_ending() -> None:
     assert run(straight(tracks=track(15.0, 0.0)), FullThrottle()).ending == "collision"
 
@@ -124,7 +139,7 @@ def test_policies_load_from_the_working_directory(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("sys.path", ["/nonexistent", *__import__("sys").path])
     assert load_policy("my_own_policy:Mine", k=3).k == 3  # type: ignore[attr-defined]
     for path, message in (
-        ("Mine", "policy: found 'Mine', accepted 'module.sub:Class', or a file"),
+        ("Mine", "policy: found 'Mine', accepted 'module.sub:Class', a file"),
         ("my_own_policy:Other", r"policy: found no 'Other' in 'my_own_policy', accepted \['Mine'\]"),
         ("nowhere.sub:Mine", "policy: found no module 'nowhere'"),
     ):

@@ -13,7 +13,7 @@ from drivesim.conditions import ConditionSpec, build_conditions
 from drivesim.data.episodes import EpisodeWriter, episode_folder
 from drivesim.env import DriveWorldEnv
 from drivesim.generators.interface import load_generator
-from drivesim.policy import Policy, WorldPolicy, load_policy
+from drivesim.policy import Policy, WorldPolicy, load_policy, seen_by
 from drivesim.recording.disturbance import Disturbance
 from drivesim.recording.plan import RecordPlan
 from drivesim.recording.sparse_pictures import SparsePictures
@@ -78,7 +78,7 @@ def record_drive(plan: RecordPlan, index: int, takers: Sequence[Taker]) -> dict[
     step, over = 0, False
     while not over:
         moment = Moment(env, step, observation)
-        moment.action = np.asarray(policy.act(observation, info))
+        moment.action = np.asarray(policy.act(seen_by(policy, observation), info))
         moment.executed = disturbance(moment.action, env.scene.ego, env.scene.vehicle)
         moment.disturbed = disturbance.active
         observation, reward, terminated, truncated, info = env.step(moment.executed)

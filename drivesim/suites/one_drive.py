@@ -9,13 +9,11 @@ from drivesim.env import DriveWorldEnv
 from drivesim.metrics.aggregates import Reference
 from drivesim.metrics.recorder import DriveRecorder
 from drivesim.metrics.score import score
-from drivesim.policy import Policy, load_policy
+from drivesim.policy import Policy, load_policy, sees_pictures
 from drivesim.rollout import Trace, make_env, run
 from drivesim.scenarios.criteria import FAILED
-from drivesim.scene import CAMERAS
 from drivesim.suites.plan import Job
 
-PICTURE_KEYS = ("default", "calibration", *CAMERAS)
 Row = dict[str, Any]
 
 
@@ -49,11 +47,6 @@ def drive_once(job: Job) -> tuple[Row, Trace]:
         "reference": {"expert": drive.expert, "route_length": drive.route_length, "impact_speed": drive.impact_speed},
     }  # fmt: skip
     return row, trace
-
-
-def sees_pictures(policy: Policy) -> bool:
-    """Whether a policy reads what the generator draws."""
-    return any(key in PICTURE_KEYS for key in policy.observation)
 
 
 def _without_pictures(env: DriveWorldEnv, policy: Policy) -> DriveWorldEnv:

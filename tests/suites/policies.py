@@ -55,6 +55,8 @@ class Brake(Swerve):
 class NamesCameras(Brake):
     """Fails where it sees cameras, and says how many."""
 
+    observation = ("default",)
+
     def act(self, observation: Mapping[str, NDArray], info: Mapping[str, Any]) -> NDArray[np.float32]:
         """Stops where nobody draws pictures."""
         if cameras := sum(key.startswith("CAM_") for key in observation):
