@@ -28,9 +28,9 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 _Part = tuple[Hashable, Callable[[], Element]]
 
-# A window has about 150 elements. With what is derived from it, it takes up to 20 MB, so only the latest is kept for
+# A window has about 130 elements, and the next one shares most of them. With what is derived from it, it takes up to 20 MB, so only the latest is kept for
 # those who ask later; others live as long as some world is in them.
-_ELEMENT_CACHE, _WINDOW_CACHE = 400, 1
+_ELEMENT_CACHE, _WINDOW_CACHE = 192, 1
 _LOOKS = (  # cumulative share of towns
     (0.35, Tags("sunny", "day")),
     (0.55, Tags("overcast", "day")),

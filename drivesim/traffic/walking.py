@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -37,6 +38,11 @@ class WalkingGraph:
     neighbours: NDArray[np.int64]  # [E]
     offsets: NDArray[np.int64]  # [V + 1]
     crossing: NDArray[np.bool_]  # [E]
+
+    @cached_property
+    def linked(self) -> NDArray[np.bool_]:
+        """Nodes [V] that have neighbours."""
+        return self.offsets[1:] > self.offsets[:-1]
 
     def nearest(self, place: complex) -> int:
         """Index of the node nearest to a place."""
