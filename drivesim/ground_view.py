@@ -201,13 +201,7 @@ class GroundView:
         begin = 0
         for count, start, end in self._groups:
             group = samples[begin : begin + count * (end - start)].reshape(end - start, count, words.shape[-1])
-            np.add(group[:, 0], group[:, 1], out=words[start:end]) if count > 1 else np.copyto(
-                words[start:end], group[:, 0]
-            )
-            for sample in range(2, count):
-                words[start:end] += group[:, sample]
-            if _SHIFT[count]:
-                words[start:end] <<= _SHIFT[count]
+            np.left_shift(group.sum(1) if count > 1 else group[:, 0], _SHIFT[count], out=words[start:end])
             begin += count * (end - start)
         out[self._view, self._row] = _full_range(words)
 
