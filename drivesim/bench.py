@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
+from numpy.typing import NDArray
 
 from drivesim.env import DriveWorldEnv
 from drivesim.observations import Observation
+from drivesim.scene import Tracks
 from drivesim.timings import Timings
 
 STAGES = tuple(f.name for f in fields(Timings))
@@ -65,6 +67,7 @@ class BenchResult:
     slowest_step: float  # [ms]
     stages: dict[str, StageTime]
     tracks: float  # mean number of road users and objects
+    moving_tracks: float  # mean number of those that drive or walk; the others never move
     resets: int
     peak_memory: float  # [MiB] of the process
     peak_gpu_memory: float  # [MiB]
@@ -82,16 +85,18 @@ def measure(generator: str | None, config: BenchConfig) -> BenchResult:
     env = DriveWorldEnv(**(dict(config.env) | {"generator": generator, "seconds": None, "action": "physical"}))
     observation, _ = env.reset(seed=config.seed, options=dict(config.options))
     steps = max(config.steps, config.drift[1] + DRIFT_WINDOW if config.drift else 0)
-    samples, process = _Samples(), psutil.Process()
+    samples, process, movers = _Samples(), psutil.Process(), np.zeros(0, np.int64)
     for index in range(-config.warmup, steps):
         action = follow_route(observation)
         start = perf_counter()
         observation, _, terminated, truncated, info = env.step(action)
         wall = perf_counter() - start
+        movers = moved(env.scene.tracks, movers)
         if index >= 0:
             samples.walls.append(wall)
             samples.timings.append(info["timings"])
             samples.tracks.append(info["metrics"]["tracks"])
+            samples.moving_tracks.append(len(movers))
             if config.drift and index + 1 in config.drift:
                 gc.collect()
                 samples.memory[index + 1] = process.memory_info().rss
@@ -109,6 +114,7 @@ class _Samples:
     walls: list[float] = field(default_factory=list)  # [s]
     timings: list[Timings] = field(default_factory=list)
     tracks: list[float] = field(default_factory=list)
+    moving_tracks: list[int] = field(default_factory=list)
     memory: dict[int, int] = field(default_factory=dict)  # [byte] after so many steps
     resets: int = 0
 
@@ -122,11 +128,17 @@ def _result(generator: str, samples: _Samples, config: BenchConfig) -> BenchResu
         slowest_step=1e3 * max(samples.walls),
         stages=_stages(samples.timings),
         tracks=float(np.mean(samples.tracks)),
+        moving_tracks=float(np.mean(samples.moving_tracks)),
         resets=samples.resets,
         peak_memory=_peak_memory(),
         peak_gpu_memory=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
         drift=_drift(samples.walls, samples.memory, config.drift),
     )
+
+
+def moved(tracks: Tracks, before: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ids of the tracks that move now or are among those that moved `before`."""
+    return tracks.ids[tracks.velocity.any(axis=1) | np.isin(tracks.ids, before)]
 
 
 def follow_route(observation: Observation) -> np.ndarray:
@@ -169,6 +181,7 @@ def table(results: Iterable[BenchResult]) -> str:
     rows.append(["slowest step [ms]", *(f"{result.slowest_step:.1f}" for result in results)])
     rows.append(["peak memory [MiB]", *(f"{result.peak_memory:.0f}" for result in results)])
     rows.append(["tracks", *(f"{result.tracks:.0f}" for result in results)])
+    rows.append(["moving tracks", *(f"{result.moving_tracks:.0f}" for result in results)])
     if any(result.drift for result in results):
         rows.append(["drift of time, memory", *(_drift_cell(result.drift) for result in results)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -13,20 +12,23 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
+from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
 from drivesim.actions import Control, make_action
 from drivesim.conditions import Conditions, build_conditions
 from drivesim.display import Window
+from drivesim.env_settings import make_generator, name_of, picture_size
+from drivesim.env_state import EnvState
 from drivesim.events import Events
-from drivesim.generators.interface import Generator, load_generator
+from drivesim.generators.interface import Generator
 from drivesim.judge import Verdict, judge
 from drivesim.observations import ROUTE_POINTS, ROUTE_SPACING, Observation, Truth, View, make_sensors
 from drivesim.rewards import RewardWeights, weighted_sum
 from drivesim.road_ahead import RoadAhead
-from drivesim.route_frame import RoutePosition, locate, points_ahead
-from drivesim.scenarios.camera_faults import CameraMemory, faulty, remember, remembered_steps
-from drivesim.scenarios.criteria import Criteria, assess, report
+from drivesim.route_frame import locate, points_ahead
+from drivesim.scenarios.camera_faults import faulty, remember, remembered_steps
+from drivesim.scenarios.criteria import assess, report
 from drivesim.scene import CAMERAS, Scene
 from drivesim.sources import check_options, first_frames, make_source
 from drivesim.timings import Stopwatch, Timings
@@ -34,46 +36,12 @@ from drivesim.vehicle import KinematicBicycle
 from drivesim.video import Panel, camera_dict, compose
 
 if TYPE_CHECKING:
-    from drivesim.scenarios.script import Script
     from drivesim.world import World, WorldSource
 
 RENDER_FPS = 12.0
-IMAGE_SIZE = (72, 128)
+_SEEDS = 2**31  # of worlds
 _EVENT_SECONDS = 1.5  # that the picture tells of an event of the scenario
-CURVE_STEPS = 240  # steps kept for the curves of the picture
 Info = dict[str, Any]
-
-
-@dataclass
-class EnvState:
-    """The whole world at one instant: saved by `get_state`, restored by `set_state`. Treat it as opaque."""
-
-    world: World
-    anchor: Scene  # first scene of the drive, without what is around: a drive may last, a map is large
-    route: RoutePosition
-    generator: Any
-    frames: NDArray[np.uint8] | None  # [V, H, W, 3], never changed in place
-    random: np.random.Generator
-    steps: int = 0
-    distance: float = 0.0  # [m] driven
-    over: bool = False
-    action: list[float] = field(default_factory=list)
-    terms: dict[str, float] = field(default_factory=dict)
-    events: Events = field(default_factory=Events)
-    speeds: deque[float] = field(default_factory=lambda: deque(maxlen=CURVE_STEPS))
-    rewards: deque[float] = field(default_factory=lambda: deque(maxlen=CURVE_STEPS))
-    criteria: Criteria | None = None  # of the scenario, if one is played
-    cameras: CameraMemory = field(default_factory=CameraMemory)  # what camera faults of a scenario need
-
-    @property
-    def script(self) -> Script | None:
-        """The scenario that is played."""
-        return getattr(self.world, "script", None)
-
-    def copy(self) -> EnvState:
-        """An independent copy. Worlds and scenes are frozen and therefore shared."""
-        shared = {id(value): value for value in (self.world, self.anchor, self.frames)}
-        return copy.deepcopy(self, shared)
 
 
 class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
@@ -107,16 +75,16 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         self.seconds = seconds
         self.reset_options = check_options(reset_options)
         self.settings = {
-            "source": _name(source), "generator": _name(generator), "traffic": traffic, "action": action,
+            "source": name_of(source), "generator": name_of(generator), "traffic": traffic, "action": action,
             "observation": list(observation),
             "image_size": list(image_size) if image_size is not None else None, "seconds": seconds,
             "reward": dict(reward or {}), "source_options": dict(source_options or {}),
             "generator_options": dict(generator_options or {}), "reset_options": dict(reset_options or {}),
         }  # fmt: skip
         self.weights = RewardWeights.of(reward)
-        self.generator = _generator(generator, image_size, generator_options or {})
+        self.generator = make_generator(generator, image_size, generator_options or {})
         spec = self.generator.spec if self.generator else None
-        self.image_size = _image_size(image_size, spec.image_size if spec else None)
+        self.image_size = picture_size(image_size, spec.image_size if spec else None)
         self.chunk, self.dt = (spec.chunk, 1.0 / spec.fps) if spec else (1, 1.0 / RENDER_FPS)
         self.source = make_source(source, traffic, self.image_size, source_options or {})
         self._action = make_action(action, KinematicBicycle(), self.chunk)
@@ -168,12 +136,15 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         """Begins a drive. Options: scene, town, weather, time_of_day, route, start_time; a source may take fewer. In
         the town also scenario (name or path) and variant, instead of scene, town and route.
 
-        Options given here go before those that the environment was made with.
+        Options given here go before those that the environment was made with. Raises ValueError for options that the
+        source does not accept; the last drive then goes on.
         """
-        super().reset(seed=seed)
         options = self.reset_options | check_options(options)
+        random = copy.deepcopy(self.np_random) if seed is None else seeding.np_random(seed)[0]
+        self.source.check(int(random.integers(_SEEDS)), options)  # while the last drive can still go on
+        super().reset(seed=seed)
         clock = Stopwatch()
-        world_seed = int(self.np_random.integers(2**31))
+        world_seed = int(self.np_random.integers(_SEEDS))
         self._state = None  # the last drive's world makes room for the next
         world = self.source.reset(world_seed, options)
         clock.lap("world")
@@ -408,33 +379,6 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         if self._window is None:
             self._window = Window("drivesim")
         self._window.show(self.picture())
-
-
-def _name(part: object) -> str | None:
-    return part if part is None or isinstance(part, str) else type(part).__name__
-
-
-def _generator(
-    generator: str | Generator | None, image_size: Sequence[int] | None, options: Mapping[str, Any]
-) -> Generator | None:
-    if generator is None or not isinstance(generator, str):
-        if options:
-            raise ValueError(f"generator_options: found {dict(options)}, accepted with the name of a generator only")
-        return generator
-    size = {} if image_size is None else {"image_size": tuple(image_size)}
-    return load_generator(generator, **size, **options)
-
-
-def _image_size(wanted: Sequence[int] | None, drawn: tuple[int, int] | None) -> tuple[int, int]:
-    """(height, width) of the pictures."""
-    if wanted is None:
-        return drawn or IMAGE_SIZE
-    size = tuple(int(side) for side in wanted)
-    if len(size) != 2 or min(size) < 8:
-        raise ValueError(f"image_size: found {tuple(wanted)}, accepted (height, width) of at least 8 px each")
-    if drawn is not None and drawn != size:
-        raise ValueError(f"image_size: found {size}, accepted {drawn}, which is what the generator draws")
-    return size[0], size[1]
 
 
 def _event_words(state: EnvState) -> list[str]:

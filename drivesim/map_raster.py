@@ -129,7 +129,7 @@ def _pixels(outlines: Sequence[Outline], origin: NDArray[np.float64]) -> list[ND
     return [scaled[begin:end] for begin, end in zip([0, *ends], ends)]
 
 
-def outlines_of(shapes: Sequence[shapely.Geometry], are_lines: bool = False) -> list[Outline]:
+def outlines_of(shapes: Sequence[shapely.Geometry], are_lines: bool = False) -> list[list[NDArray[np.float64]]]:
     """Rings of every polygon, holes after the outer one, or the points of every line; without what is empty."""
     curves: NDArray = shapely.get_parts(list(shapes))
     owner = np.arange(len(curves))

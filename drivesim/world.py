@@ -15,6 +15,7 @@ from drivesim.ground_view import coverage_pyramid, has_pyramid
 from drivesim.map_raster import map_raster
 from drivesim.route import Route, ego_intent, follow, start_route
 from drivesim.scenarios.library import load_scenario
+from drivesim.scenarios.schema import Scenario
 from drivesim.scenarios.script import Script, advance, observed
 from drivesim.scenarios.staging import raise_curtain, set_up
 from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, Scene, Tags, Tracks, VehicleShape
@@ -75,6 +76,10 @@ AnyWorld = TypeVar("AnyWorld", bound=World)
 
 class WorldSource(Protocol[AnyWorld]):
     """Makes worlds and moves them on. It keeps settings and caches only; all state is in the worlds."""
+
+    def check(self, seed: int, options: Mapping[str, Any]) -> None:
+        """Raises ValueError for options that `reset` does not accept, before anything is made."""
+        ...
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> AnyWorld:
         """A world at the start of a drive; ValueError for options that it does not accept."""
@@ -168,6 +173,13 @@ class TownSource:
         self.model = ReactiveTraffic(Demand(density=density if traffic == "idm" else 0), shape=self.vehicle)
         self.lively = traffic == "idm"
 
+    def check(self, seed: int, options: Mapping[str, Any]) -> None:
+        """Raises ValueError for options that `reset` does not accept, and for a scenario that there is not."""
+        options = _checked(options)
+        _tags(Tags(), options)
+        if "scenario" in options:
+            _scenario(seed, options)
+
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> TownWorld:
         """A drive that begins at a random place of a town.
 
@@ -205,8 +217,7 @@ class TownSource:
 
     def _reset_scenario(self, seed: int, options: Mapping[str, Any]) -> TownWorld:
         """The start of a scenario. All of it follows from its file and its variant, nothing else from `seed`."""
-        variant = options.get("variant", 0)
-        scenario = load_scenario(options["scenario"], mix(seed, 64) & _SEED_BITS if variant == "random" else variant)
+        scenario = _scenario(seed, options)
         town = _town(scenario.town)
         setting = set_up(scenario, town)
         window, ego = town.window(setting.ego.xy), setting.ego
@@ -332,6 +343,11 @@ def _checked(options: Mapping[str, Any] | None) -> dict[str, Any]:
     if isinstance(start, bool) or not isinstance(start, (int, float, np.number)) or not np.isfinite(start):
         raise ValueError(f"options['start_time']: found {start!r}, accepted a finite number of seconds")
     return given
+
+
+def _scenario(seed: int, options: Mapping[str, Any]) -> Scenario:
+    variant = options.get("variant", 0)
+    return load_scenario(options["scenario"], mix(seed, 64) & _SEED_BITS if variant == "random" else variant)
 
 
 def _tags(tags: Tags, options: Mapping[str, Any]) -> Tags:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import shapely
@@ -54,6 +56,9 @@ class StraightRoad:
     tracks: Tracks = field(default_factory=Tracks.empty)
     speed: float = 0.0
     map: HdMap | None = field(default_factory=straight_map)
+
+    def check(self, seed: int, options: Mapping[str, Any]) -> None:
+        """Nothing to refuse."""
 
     def reset(self, seed: int, options: dict | None) -> StraightWorld:
         """Ego at the origin."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from drivesim.bench import (
@@ -15,8 +16,10 @@ from drivesim.bench import (
     _Samples,
     _stages,
     measure,
+    moved,
     table,
 )
+from drivesim.scene import Tracks
 from drivesim.timings import Timings
 
 
@@ -37,10 +40,17 @@ def test_drift_compares_an_early_and_a_late_step() -> None:
 
 def test_rates_are_those_of_the_whole_step_and_of_the_world_alone() -> None:
     timings = [Timings(world=1e-3, total=4e-3), Timings(world=3e-3, total=6e-3)]
-    result = _result("none", _Samples([5e-3, 15e-3], timings, [30.0, 32.0]), BenchConfig(steps=2))
+    result = _result("none", _Samples([5e-3, 15e-3], timings, [30.0, 32.0], [7, 8]), BenchConfig(steps=2))
     assert result.steps_per_second == pytest.approx(2 / 20e-3)
     assert result.world_steps_per_second == pytest.approx(2 / 4e-3)
     assert result.slowest_step == pytest.approx(15.0) and result.tracks == 31.0
+    assert result.moving_tracks == 7.5
+
+
+def test_who_once_moved_counts_as_moving() -> None:
+    velocity = np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 0.0]])
+    tracks = Tracks(np.array([4, 5, 6]), np.zeros(3, int), np.zeros((3, 3)), np.ones((3, 3)), np.zeros(3), velocity)
+    assert moved(tracks, np.array([6, 9])).tolist() == [5, 6]
 
 
 def test_table_holds_every_generator_and_stage() -> None:
@@ -50,6 +60,7 @@ def test_table_holds_every_generator_and_stage() -> None:
         "world_steps_per_second": 3456.7,
         "slowest_step": 80.0,
         "tracks": 30.0,
+        "moving_tracks": 12.0,
         "resets": 0,
         "peak_memory": 1.0,
         "peak_gpu_memory": 0.0,
@@ -74,5 +85,5 @@ def test_measure_counts_every_step_and_resets_outside_the_clock() -> None:
     assert result.steps == 20 + DRIFT_WINDOW and result.generator == "none"
     assert result.drift is not None and abs(result.drift.memory) < 50.0
     assert result.world_steps_per_second > result.steps_per_second
-    assert result.tracks > 0 and result.peak_memory > 50
+    assert 0 < result.moving_tracks < result.tracks and result.peak_memory > 50
     assert "generate" not in result.stages and result.stages["total"].median < 1000.0

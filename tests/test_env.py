@@ -309,6 +309,18 @@ def test_unknown_reset_option() -> None:
         straight().reset(options={"sky": "red"})
 
 
+@pytest.mark.parametrize("options", [{"weather": "fog"}, {"town": -1}, {"scenario": "no_such_01"}])
+def test_refused_reset_leaves_the_drive_as_it_was(options: dict[str, Any]) -> None:
+    env, twin = (DriveWorldEnv(generator=None, traffic="none") for _ in range(2))
+    env.reset(seed=3, options={"town": 5})
+    twin.reset(seed=3, options={"town": 5})
+    for seed in (None, 8):
+        with pytest.raises(ValueError, match=f"(options|scenario).*found.*{list(options.values())[0]}"):
+            env.reset(seed=seed, options=options)
+    assert same(env.step(np.zeros(2))[0], twin.step(np.zeros(2))[0])
+    assert same(env.reset(options={"town": 5})[0], twin.reset(options={"town": 5})[0])
+
+
 def test_bad_action_leaves_the_world_as_it_was() -> None:
     env, twin = straight(speed=3.0), straight(speed=3.0)
     env.reset(seed=0)

@@ -77,21 +77,30 @@ class NuScenesSource:
         self.traffic = traffic
         self._routes: dict[str, RecordedRoute] = {}
 
-    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> RecordedWorld:
-        """Begin a recorded drive. Options: scene (default: one drawn by the seed), start_time [s] after the first key
-        frame (default 0), weather and time_of_day (default: those of the scene's description)."""
-        options = {name: value for name, value in (options or {}).items() if value is not None}
+    def check(self, seed: int, options: Mapping[str, Any]) -> None:
+        """Raises ValueError if `reset` would."""
+        self._first_scene(seed, options)
+
+    def _first_scene(self, seed: int, options: Mapping[str, Any]) -> tuple[str, Scene]:
+        """Name and first instant of a drive."""
+        options = {name: value for name, value in options.items() if value is not None}
         unknown = sorted(set(options) - set(RESET_OPTIONS))
         if unknown:
             raise ValueError(f"options: found {unknown}, accepted for recorded drives {list(RESET_OPTIONS)}")
         names = self.reader.scene_names
         name = str(options.get("scene", names[int(np.random.default_rng(seed).integers(len(names)))]))
         scene = self.reader.scene(name, float(options.get("start_time", 0.0)))
-        tags = replace(scene.tags, **{key: options[key] for key in ("weather", "time_of_day") if key in options})
+        tags = {key: options[key] for key in ("weather", "time_of_day") if key in options}
+        return name, replace(scene, tags=replace(scene.tags, **tags))
+
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> RecordedWorld:
+        """Begin a recorded drive. Options: scene (default: one drawn by the seed), start_time [s] after the first key
+        frame (default 0), weather and time_of_day (default: those of the scene's description)."""
+        name, scene = self._first_scene(seed, options or {})
         tracks = scene.tracks if self.traffic == "log" else Tracks.empty()
         if name not in self._routes:
             self._routes[name] = recorded_route(self.reader.drive(name).poses)
-        return RecordedWorld(replace(scene, tags=tags, tracks=tracks), self._routes[name], name, int(seed))
+        return RecordedWorld(replace(scene, tracks=tracks), self._routes[name], name, int(seed))
 
     def step(self, world: RecordedWorld, ego: EgoState, dt: float) -> RecordedWorld:
         """The world `dt` [s] later with the ego where the agent took it."""

@@ -28,9 +28,10 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 _Part = tuple[Hashable, Callable[[], Element]]
 
-# A window has about 150 elements. With what is derived from it, it takes up to 20 MB, so only the latest is kept for
-# those who ask later; others live as long as some world is in them.
-_ELEMENT_CACHE, _WINDOW_CACHE = 400, 1
+# A window has about 130 elements, and the next one shares most of them; more are not kept, so that memory stays flat.
+# With what is derived from it, a window takes up to 15 MB, so only the latest is kept for those who ask later; others
+# live as long as some world is in them.
+_ELEMENT_CACHE, _WINDOW_CACHE = 176, 1
 _LOOKS = (  # cumulative share of towns
     (0.35, Tags("sunny", "day")),
     (0.55, Tags("overcast", "day")),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,16 +78,15 @@ def place_vehicle(
     if path.blocked[0] < BEHIND + 25.0:
         return state
     speed = min(speed, float(path.speed[0, int(BEHIND)]))
-    one = np.ones(1)
     motion = Motion(
-        s=BEHIND * one,
-        speed=speed * one,
-        acceleration=0.0 * one,
+        s=np.array([BEHIND]),
+        speed=np.array([speed]),
+        acceleration=np.zeros(1),
         position=path.points[:, int(BEHIND)],
         direction=path.heading[:, int(BEHIND)],
-        granted=-np.inf * one,
-        hold=np.inf * one,
-        waiting=0.0 * one,
+        granted=np.array([-np.inf]),
+        hold=np.array([np.inf]),
+        waiting=np.zeros(1),
     )
     bodies, paths, motions = append(state.bodies, body), append(state.paths, path), append(state.motion, motion)
     return TrafficState(bodies, paths, motions, state.walkers, state.seed, state.step_index, state.next_id + 1)
@@ -123,8 +120,7 @@ def add_walker(
     graph = tables.walking
     offset = graph.nodes - ego
     squared = offset.real * offset.real + offset.imag * offset.imag
-    candidates = np.flatnonzero((squared > ring[0] ** 2) & (squared < ring[1] ** 2))
-    candidates = candidates[graph.offsets[candidates + 1] > graph.offsets[candidates]]
+    candidates = ((squared > ring[0] ** 2) & (squared < ring[1] ** 2) & graph.linked).nonzero()[0]
     if candidates.size == 0:
         return state
     rng = generator(state.seed, 2, key)
@@ -136,18 +132,21 @@ def add_walker(
     if crosses:
         return state
     body = make_body(state.next_id, "pedestrian", 1.0, 2.0, rng)
-    one, ahead = np.ones(1), (target - here) / abs(target - here)
+    ahead = (target - here) / abs(target - here)
     pace, side = rng.uniform(1.0, 1.6), rng.uniform(0.4, 0.52)
     walker = Walkers(
         bodies=body,
-        position=(here - 1j * side * ahead) * one,
-        velocity=pace * ahead * one,
-        direction=ahead * one,
-        source=here * one,
-        target=target * one,
-        pace=pace * one,
-        side=side * one,
+        position=np.array([here - 1j * side * ahead]),
+        velocity=np.array([pace * ahead]),
+        direction=np.array([ahead]),
+        source=np.array([here]),
+        target=np.array([target]),
+        pace=np.array([pace]),
+        side=np.array([side]),
         phase=np.array([WALKING]),
-        waiting=0.0 * one,
+        waiting=np.zeros(1),
     )
-    return replace(state, walkers=append(state.walkers, walker), next_id=state.next_id + 1)
+    people = append(state.walkers, walker)
+    return TrafficState(
+        state.bodies, state.paths, state.motion, people, state.seed, state.step_index, state.next_id + 1
+    )

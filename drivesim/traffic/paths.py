@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drivesim.town.hashing import unit
 from drivesim.traffic.state import PATH_JUNCTIONS, PATH_LANES, PATH_POINTS, Complex, Float, Paths
@@ -55,12 +55,12 @@ def make_path(
 
     With `shift` the path begins that far beside the lane and joins it smoothly within `over` [m].
     """
-    rows = np.array(lanes)
     bounds = [slice(*tables.bounds[lane : lane + 2]) for lane in lanes]
     pieces = [tables.points[part] for part in bounds]
-    ends = tables.length.take(rows).cumsum() - start
+    lengths = [tables.plain_length[lane] for lane in lanes]
+    ends = [end - start for end in accumulate(lengths)]
     axis = np.concatenate([tables.graph.arc_length[part] for part in bounds])
-    axis += (ends - tables.length.take(rows)).repeat([part.stop - part.start for part in bounds])
+    axis += np.repeat([end - length for end, length in zip(ends, lengths)], [part.stop - part.start for part in bounds])
     metres = _METRES
     points = _continued(np.interp(metres, axis, np.concatenate(pieces)), axis, pieces, metres)
     if shift is not None:
@@ -72,10 +72,10 @@ def make_path(
     heading /= np.abs(heading)
     limits, begin = [tables.plain_limit[lane] for lane in lanes], 0
     limit = np.full(PATH_POINTS, limits[-1])
-    for value, end in zip(limits, ends.tolist()):
+    for value, end in zip(limits, ends):
         limit[begin : max(math.ceil(end), 0)] = value
         begin = max(math.ceil(end), 0)
-    return _row(tables, rows, start, ends, points, heading, allowed_speed(heading, limit))
+    return _row(tables, lanes, start, ends, points, heading, allowed_speed(heading, limit))
 
 
 def _continued(points: Complex, axis: Float, pieces: list[Complex], metres: Float) -> Complex:
@@ -97,35 +97,36 @@ def allowed_speed(heading: Complex, limit: Float) -> Float:
 
 
 def _row(
-    tables: LaneTables, lanes: NDArray[np.int64], start: float, ends: Float, points: Complex, heading: Complex,
+    tables: LaneTables, lanes: list[int], start: float, ends: list[float], points: Complex, heading: Complex,
     speed: Float,
 ) -> Paths:  # fmt: skip
-    count = len(lanes)
-    (begins, stops), ids = np.full((2, PATH_LANES), np.inf), np.full(PATH_LANES, -1)
-    begins[0], begins[1:count], stops[:count], ids[:count] = -start, ends[:-1], ends, tables.graph.ids.take(lanes)
-    controlled = np.zeros(PATH_LANES, bool)
-    controlled[:count] = tables.controlled.take(lanes)
-    entry, clear = _junctions(begins[:count].tolist(), ends.tolist(), controlled[:count].tolist())
-    obstacle = begins[:count] + tables.blocked.take(lanes)
-    obstacle = obstacle[(obstacle > _CLEARANCE) & (obstacle < np.inf)]
+    count, begins = len(lanes), [-start, *ends[:-1]]
+    lane_start, lane_end = np.full((2, 1, PATH_LANES), np.inf)
+    ids, controlled = np.full((1, PATH_LANES), -1), np.zeros((1, PATH_LANES), bool)
+    lane_start[0, :count], lane_end[0, :count] = begins, ends
+    ids[0, :count] = [tables.plain_ids[lane] for lane in lanes]
+    controlled[0, :count] = are_controlled = [tables.plain_controlled[lane] for lane in lanes]
+    entry, clear = _junctions(begins, ends, are_controlled)
+    obstacles = [begin + tables.plain_blocked[lane] for begin, lane in zip(begins, lanes)]
+    blocked = min((place for place in obstacles if place > _CLEARANCE), default=np.inf)
     return Paths(
         points=points[None],
         heading=heading[None],
         speed=speed[None],
         end=np.array([min(ends[-1], PATH_POINTS - 2.0)]),
-        blocked=np.array([obstacle.min() - _CLEARANCE if obstacle.size else np.inf]),
-        lanes=ids[None],
-        lane_start=begins[None],
-        lane_end=stops[None],
-        controlled=controlled[None],
-        entry=entry[None],
-        clear=clear[None],
+        blocked=np.array([blocked - _CLEARANCE]),
+        lanes=ids,
+        lane_start=lane_start,
+        lane_end=lane_end,
+        controlled=controlled,
+        entry=entry,
+        clear=clear,
     )
 
 
 def _junctions(begins: list[float], ends: list[float], controlled: list[bool]) -> tuple[Float, Float]:
-    """Stop line before and end of every run of controlled lanes."""
-    entry, clear = np.full((2, PATH_JUNCTIONS), np.inf)
+    """Stop line before and end [1, PATH_JUNCTIONS] of every run of controlled lanes."""
+    entry, clear = np.full((2, 1, PATH_JUNCTIONS), np.inf)
     count = 0
     for lane, here in enumerate(controlled):
         if not here:
@@ -133,7 +134,7 @@ def _junctions(begins: list[float], ends: list[float], controlled: list[bool]) -
         if lane == 0 or not controlled[lane - 1]:
             if count == PATH_JUNCTIONS:
                 break
-            entry[count] = begins[lane] - STOP_BEFORE
+            entry[0, count] = begins[lane] - STOP_BEFORE
             count += 1
-        clear[count - 1] = ends[lane]
+        clear[0, count - 1] = ends[lane]
     return entry, clear

@@ -67,8 +67,8 @@ def look_ahead(bodies: Bodies, paths: Paths, motion: Motion, objects: Objects, o
     clearance -= relation.half_breadth
     clearance -= bodies.half_width.take(observer)
     margin = objects.margin.take(seen)
-    np.minimum(margin, LEAVING_MARGIN, out=margin, where=relation.lateral * relation.lateral_speed > 0.0)
-    hit = clearance < margin
+    leaves = relation.lateral * relation.lateral_speed > 0.0
+    hit = clearance < np.where(leaves, np.minimum(margin, LEAVING_MARGIN), margin)
     hit &= relation.along + relation.half_extent > 0.0
     hit &= relation.along < RANGE + 2.0
     rows = hit.nonzero()[0]
@@ -85,16 +85,20 @@ def path_samples(front: Float) -> NDArray[np.int64]:
 
 def _beyond_reach(samples: Complex, objects: Objects, origin: complex) -> NDArray[np.float32]:
     """Squared distance [K, N, M] between path samples [K, N] and objects [M], less the squared reach of the object."""
-    flat = samples.reshape(-1) - origin
-    left = np.ones((flat.size, 4), np.float32)
-    left[:, 0], left[:, 1] = flat.real, flat.imag
-    left[:, 2] = left[:, 0] * left[:, 0] + left[:, 1] * left[:, 1]
-    places = objects.position - origin
-    reach = objects.half_length + objects.half_width + np.maximum(objects.margin, 0.0) + _WIDEST
-    right = np.ones((4, len(places)), np.float32)
-    right[0], right[1] = -2.0 * places.real, -2.0 * places.imag
-    right[3] = places.real * places.real + places.imag * places.imag - reach * reach
-    return (left @ right).reshape(*samples.shape, len(places))
+    left, right = np.empty((4, samples.size), np.float32), np.empty((4, len(objects.position)), np.float32)
+    flat, places = samples.reshape(-1) - origin, objects.position - origin
+    x, y, square, one = left
+    x[:], y[:], one[:] = flat.real, flat.imag, 1.0
+    np.multiply(x, x, out=square)
+    square += y * y
+    reach = np.maximum(objects.margin, 0.0)
+    reach += objects.half_length
+    reach += objects.half_width
+    reach += _WIDEST
+    x, y, one, square = right
+    x[:], y[:], one[:] = -2.0 * places.real, -2.0 * places.imag, 1.0
+    square[:] = places.real * places.real + places.imag * places.imag - reach * reach
+    return (left.T @ right).reshape(*samples.shape, len(places))
 
 
 def relate(

@@ -22,15 +22,15 @@ Float = NDArray[np.float64]
 def take(table: Rows, rows: NDArray) -> Rows:
     """The given rows (indices) of a table of arrays."""
     columns: list[Any] = [getattr(table, name) for name in table.__dataclass_fields__]
-    return type(table)(
-        *(take(column, rows) if isinstance(column, Bodies) else column.take(rows, 0) for column in columns)
-    )
+    taken: list[Any] = [take(one, rows) if isinstance(one, Bodies) else one.take(rows, 0) for one in columns]
+    return type(table)(*taken)
 
 
 def append(table: Rows, more: Rows) -> Rows:
     """Rows of one table after those of another."""
     pairs: list[Any] = [(getattr(table, name), getattr(more, name)) for name in table.__dataclass_fields__]
-    return type(table)(*(append(*pair) if isinstance(pair[0], Bodies) else np.concatenate(pair) for pair in pairs))
+    joined: list[Any] = [append(*two) if isinstance(two[0], Bodies) else np.concatenate(two) for two in pairs]
+    return type(table)(*joined)
 
 
 @lru_cache(maxsize=256)

@@ -65,6 +65,16 @@ class LaneTables:
         return tuple(self.length.tolist())
 
     @cached_property
+    def plain_blocked(self) -> tuple[float, ...]:
+        """`blocked` [L] [m]."""
+        return tuple(self.blocked.tolist())
+
+    @cached_property
+    def plain_controlled(self) -> tuple[bool, ...]:
+        """`controlled` [L]."""
+        return tuple(self.controlled.tolist())
+
+    @cached_property
     def plain_limit(self) -> tuple[float, ...]:
         """`limit` [L] [m/s]."""
         return tuple(self.limit.tolist())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -37,6 +38,11 @@ class WalkingGraph:
     neighbours: NDArray[np.int64]  # [E]
     offsets: NDArray[np.int64]  # [V + 1]
     crossing: NDArray[np.bool_]  # [E]
+
+    @cached_property
+    def linked(self) -> NDArray[np.bool_]:
+        """Nodes [V] that have neighbours."""
+        return self.offsets[1:] > self.offsets[:-1]
 
     def nearest(self, place: complex) -> int:
         """Index of the node nearest to a place."""
@@ -102,8 +108,8 @@ def _ridge(depth: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.in
     """Row and column inside a rim of one cell of those cells [H, W] that no neighbour is clearly deeper than."""
     flat, width = depth.reshape(-1), depth.shape[1]
     cells = np.flatnonzero(flat > _DEEP)
-    around = [flat.take(cells + (down * width + right)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
-    cells = cells[flat.take(cells) >= np.maximum.reduce(around) - np.float32(0.3)]
+    for step in (1, -1, width, -width, width + 1, -width - 1, width - 1, 1 - width):  # fewer cells are left every time
+        cells = cells[flat.take(cells) >= flat.take(cells + step) - np.float32(0.3)]
     row, column = np.divmod(cells, width)
     return row - 1, column - 1
 

@@ -7,6 +7,7 @@ import pickle
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -14,9 +15,11 @@ import pytest
 import shapely
 
 from drivesim.geometry import box_footprints, wrap_angle
+from drivesim.map_raster import RESOLUTION, map_raster
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES, HdMap, LaneGraph, Statics
 from drivesim.town.curves import direction, sharpest_curvature
 from drivesim.town.elements import LaterStatics
+from drivesim.town.layers import LaterLayers, area
 from drivesim.town.town import Town, TownWindow
 
 SEEDS = (0, 1, 2, 7)
@@ -139,6 +142,27 @@ def test_another_window_may_be_prepared_before_the_first_is_complete() -> None:
         town.prepare(NEXT, derive)
     assert made == [town.cell(NEXT)]
     assert same_map(town.window(HERE).map, window(5).map)
+
+
+def test_raster_of_a_window_is_that_of_its_map() -> None:
+    hd_map = window(7).map
+    drawn_at_once = map_raster(replace(hd_map))  # another map object, drawn from its layers as any other
+    assert hd_map.bounds == replace(hd_map).bounds
+    rim = int(45.0 / RESOLUTION)  # shapes that are cut off at the edge may differ there by a cell
+    inner = (slice(rim, -rim), slice(rim, -rim))
+    np.testing.assert_array_equal(map_raster(hd_map).bits[inner], drawn_at_once.bits[inner])
+    differ = map_raster(hd_map).bits != drawn_at_once.bits
+    assert differ.mean() < 1e-3
+
+
+def test_layers_are_made_of_coordinates_when_they_are_read() -> None:
+    ring, hole = np.array([(0.0, 0.0), (4.0, 0.0), (4.0, 3.0)]), np.array([(2.0, 0.5), (3.0, 0.5), (3.0, 1.0)])
+    outlines = {"walkway": [area(ring, hole), area(ring + 5.0)], "lane_divider": [(ring,)], "road_block": []}
+    layers = LaterLayers(outlines)
+    walkways = [shapely.Polygon(ring, [hole]), shapely.Polygon(ring + 5.0)]
+    assert all(found.equals_exact(wanted, 0.0) for found, wanted in zip(layers["walkway"], walkways, strict=True))
+    assert layers["lane_divider"][0].equals_exact(shapely.LineString(ring), 0.0) and layers["road_block"] == ()
+    assert dict(pickle.loads(pickle.dumps(layers))) == dict(layers) and list(layers) == list(outlines)
 
 
 def test_statics_are_made_when_they_are_read() -> None:

@@ -62,14 +62,17 @@ def paint(layout: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Coverage is rounded to thirds, so that the eight classes of a pixel are one place in a table of colours.
     """
     pixels = np.ascontiguousarray(layout).view(_PIXEL)[..., 0]
-    flat = pixels.reshape(-1)
-    colors = _ground_colors().take(_coverage_codes(flat["map"]))
-    np.copyto(colors, _word(np.array(SKY)), where=flat["depth"] == 0)
+    lines = pixels.reshape(-1, pixels.shape[-1])
+    is_ground = lines["depth"] != 0
+    sky = _word(np.array(SKY))
+    grid = np.full(lines.shape, sky)
+    rows = np.flatnonzero(is_ground.any(axis=1))
+    grid[rows] = np.where(is_ground[rows], _ground_colors().take(_coverage_codes(lines["map"][rows])), sky)
+    flat, colors = pixels.reshape(-1), grid.reshape(-1)
     boxes = np.flatnonzero(flat["face"] != 0)
     colors[boxes] = _box_colors()[_classes(flat["classes"][boxes], flat["last_classes"][boxes]), flat["face"][boxes]]
-    rows = colors.view(np.uint8).reshape(-1, pixels.shape[-1], 4)
     picture = np.empty((*pixels.shape, 3), np.uint8)
-    cv2.cvtColor(rows, cv2.COLOR_RGBA2RGB, dst=picture.reshape(len(rows), -1, 3))
+    cv2.cvtColor(grid.view(np.uint8).reshape(*grid.shape, 4), cv2.COLOR_RGBA2RGB, dst=picture.reshape(*grid.shape, 3))
     return picture
 
 

@@ -1,0 +1,55 @@
+"""Everything that decides what a drive does next, as one value."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.events import Events
+from drivesim.route_frame import RoutePosition
+from drivesim.scenarios.camera_faults import CameraMemory
+from drivesim.scenarios.criteria import Criteria
+from drivesim.scene import Scene
+
+if TYPE_CHECKING:
+    from drivesim.scenarios.script import Script
+    from drivesim.world import World
+
+CURVE_STEPS = 240  # steps kept for the curves of the picture
+
+
+@dataclass
+class EnvState:
+    """The whole world at one instant: saved by `get_state`, restored by `set_state`. Treat it as opaque."""
+
+    world: World
+    anchor: Scene  # first scene of the drive, without what is around: a drive may last, a map is large
+    route: RoutePosition
+    generator: Any
+    frames: NDArray[np.uint8] | None  # [V, H, W, 3], never changed in place
+    random: np.random.Generator
+    steps: int = 0
+    distance: float = 0.0  # [m] driven
+    over: bool = False
+    action: list[float] = field(default_factory=list)
+    terms: dict[str, float] = field(default_factory=dict)
+    events: Events = field(default_factory=Events)
+    speeds: deque[float] = field(default_factory=lambda: deque(maxlen=CURVE_STEPS))
+    rewards: deque[float] = field(default_factory=lambda: deque(maxlen=CURVE_STEPS))
+    criteria: Criteria | None = None  # of the scenario, if one is played
+    cameras: CameraMemory = field(default_factory=CameraMemory)  # what camera faults of a scenario need
+
+    @property
+    def script(self) -> Script | None:
+        """The scenario that is played."""
+        return getattr(self.world, "script", None)
+
+    def copy(self) -> EnvState:
+        """An independent copy. Worlds and scenes are frozen and therefore shared."""
+        shared = {id(value): value for value in (self.world, self.anchor, self.frames)}
+        return copy.deepcopy(self, shared)
