@@ -2,7 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint
+# Policies of docs/leaderboard.md; a row more is a name more.
+POLICIES = planners.constant_speed:ConstantSpeed,planners.lane_follower:LaneFollower,planners.idm:IdmPlanner,$\
+	planners.pdm_closed:PdmClosed,$(PUBLISHED),planners.mpc:MpcPlanner,planners.search:SearchPlanner
+PUBLISHED = {policy:'planners.pdm_closed:PdmClosed',name:PdmClosed-published,$\
+	options:{emergency_speed:5.0,heed_all:false}}
+
+.PHONY: setup demo test lint leaderboard
 
 setup: .venv/installed
 
@@ -21,3 +27,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+leaderboard: setup
+	$(BIN)/drivesim evaluate "policies=[$(POLICIES)]" suite=library out=runs/leaderboard/library page=docs/leaderboard.md workers=2
+	$(BIN)/drivesim evaluate "policies=[$(POLICIES)]" suite=town towns=10 out=runs/leaderboard/town page=docs/leaderboard.md workers=2

@@ -31,9 +31,14 @@ class LqrConfig:
     stopping_gain: float = 0.5  # [1/s] from speed to braking then
 
     @cached_property
-    def steps(self) -> NDArray:
-        """0 .. horizon - 1."""
-        return np.arange(self.horizon)
+    def times(self) -> NDArray:
+        """Beginnings of the steps [N] [s]."""
+        return self.dt * np.arange(self.horizon)
+
+    @cached_property
+    def before(self) -> NDArray:
+        """Matrix [N, N] that sums a row over the steps before each."""
+        return np.triu(np.ones((self.horizon, self.horizon)), 1)
 
 
 def track(config: LqrConfig, state: NDArray, reference: NDArray, wheelbase: float) -> tuple[NDArray, NDArray]:
@@ -59,17 +64,18 @@ def _steering_rate(
     Errors obey e' = v psi, psi' = v (delta / L - kappa), delta' = rate, here in explicit Euler steps; the end is affine
     in the rate, and both parts are sums over the horizon.
     """
-    dt, k = config.dt, config.steps
     dx, dy = state[:, BX] - now[:, 0], state[:, BY] - now[:, 1]
     lateral = np.cos(now[:, 2]) * dy - np.sin(now[:, 2]) * dx
     heading = wrap_angle(state[:, HEADING] - now[:, 2])
-    travel = dt * np.maximum(state[:, SPEED, None] + acceleration[:, None] * dt * k, 0.0)  # [P, N]
-    free = np.cumsum(travel * (state[:, STEERING, None] / wheelbase - curvature), axis=1)
-    forced = np.cumsum(travel * (k * dt / wheelbase), axis=1)
-    # psi before step k is psi_0 plus the sums over the steps before k.
-    lateral_free = lateral + (travel * heading[:, None]).sum(1) + (travel[:, 1:] * free[:, :-1]).sum(1)
-    lateral_forced = (travel[:, 1:] * forced[:, :-1]).sum(1)
-    heading_free, heading_forced = heading + free[:, -1], forced[:, -1]
+    travel = config.dt * np.maximum(state[:, SPEED, None] + acceleration[:, None] * config.times, 0.0)  # [P, N]
+    turns = np.empty((2, *travel.shape))  # of the heading in every step: without steering, and per unit of its rate
+    np.multiply(travel, state[:, STEERING, None] / wheelbase - curvature, out=turns[0])
+    np.multiply(travel, config.times / wheelbase, out=turns[1])
+    # psi before step k is psi_0 plus the turns of the steps before k.
+    drift_free, lateral_forced = np.einsum("pn,cpn->cp", travel, turns @ config.before)
+    turn_free, heading_forced = turns.sum(-1)
+    lateral_free = lateral + heading * travel.sum(1) + drift_free
+    heading_free = heading + turn_free
     q_e, q_psi, r = config.lateral_weight, config.heading_weight, config.steering_rate_weight
     return -(q_e * lateral_forced * lateral_free + q_psi * heading_forced * heading_free) / (
         q_e * lateral_forced**2 + q_psi * heading_forced**2 + r

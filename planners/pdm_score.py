@@ -27,6 +27,7 @@ TRACK_STOPPED = 0.05  # [m/s]
 TTC_AHEAD = (0.0, 0.3, 0.6, 0.9)  # [s], below the horizon of one second
 BUMPER_DEPTH = 0.3  # [m], part of the body that counts as its front
 BEHIND_COSINE = float(np.cos(np.deg2rad(150.0)))  # a bearing beyond is behind
+AHEAD_COSINE = float(np.cos(np.deg2rad(30.0)))  # one within is ahead
 # Bounds of comfort: longitudinal and lateral acceleration [m/s^2], jerk [m/s^3], yaw rate and acceleration [rad/s^..].
 LON_ACCELERATION, LAT_ACCELERATION, JERK, LON_JERK = (-4.05, 2.40), 4.89, 8.37, 4.13
 YAW_RATE, YAW_ACCELERATION = 0.95, 1.93
@@ -90,24 +91,38 @@ class _Drive:
         offset = situation.path.project(self.middle)[1]
         self.beside_lane = (np.abs(offset) + self.half_size[1] > 0.5 * LANE_WIDTH) | self.off_road.any(-1)
 
-    def overlaps(self, later: float) -> tuple[NDArray, NDArray, NDArray]:
-        """Proposal, instant and obstacle [C] of all overlaps, the ego being moved on at constant velocity by `later`
-        [s]."""
-        middle = self.middle + later * (self.speed[..., None] * self.direction)
-        others = self.obstacles.position + (self.times[:, None, None] + later) * self.obstacles.velocity  # [K, N, 2]
-        distance = middle[:, :, None] - others
+        self.others = self.obstacles.position + self.times[:, None, None] * self.obstacles.velocity  # [K, N, 2]
+        self.overlaps = self._overlaps()
+
+    def _overlaps(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Look ahead, proposal, instant and obstacle [C] of all overlaps, everybody being moved on at constant velocity
+        by TTC_AHEAD; in that order."""
+        later = np.array(TTC_AHEAD)
+        velocity = self.speed[..., None] * self.direction
         reach = np.hypot(*self.half_size) + np.hypot(*self.obstacles.half_size.T)
-        p, k, n = np.nonzero((distance**2).sum(-1) < reach**2)
-        ours = self.corners[p, k] + (middle[p, k] - self.middle[p, k])[:, None]
-        theirs = rectangle_points(others[k, n], self.obstacles.heading[n], self.obstacles.half_size[n], _CORNERS)
+        found = []
+        for look, ahead in enumerate(TTC_AHEAD):
+            x, y = (
+                (self.middle[..., axis] + ahead * velocity[..., axis])[:, :, None]
+                - (self.others[..., axis] + ahead * self.obstacles.velocity[:, axis])
+                for axis in (0, 1)
+            )
+            near = np.flatnonzero(x * x + y * y < reach * reach)
+            found.append(np.stack([np.full(len(near), look), *np.unravel_index(near, x.shape)]))
+        q, p, k, n = np.concatenate(found, axis=1)
+        shift = later[q, None]
+        ours = self.corners[p, k] + (shift * velocity[p, k])[:, None]
+        place = self.others[k, n] + shift * self.obstacles.velocity[n]
+        theirs = rectangle_points(place, self.obstacles.heading[n], self.obstacles.half_size[n], _CORNERS)
         hit = rectangles_overlap(ours, theirs)
-        return p[hit], k[hit], n[hit]
+        return q[hit], p[hit], k[hit], n[hit]
 
 
 def _collisions(drive: _Drive) -> tuple[NDArray, NDArray]:
     """No-collision factor [P] (0; 1/2 if only things were hit), and when [s] [P] the first one that counts happens."""
     factor, first = np.ones(len(drive.speed)), np.full(len(drive.speed), np.inf)
-    p, k, n = drive.overlaps(0.0)
+    q, p, k, n = drive.overlaps
+    p, k, n = p[q == 0], k[q == 0], n[q == 0]
     # Each is judged when it is first touched; what overlaps from the start is nothing that a plan can avoid.
     _, begin = np.unique(p * len(drive.obstacles) + n, return_index=True)
     kept = begin[k[begin] > 0]
@@ -125,7 +140,7 @@ def _at_fault(drive: _Drive, p: NDArray, k: NDArray, n: NDArray) -> NDArray:
     stands = np.hypot(*drive.obstacles.velocity[n].T) <= TRACK_STOPPED
     corners, depth = drive.corners[p, k], BUMPER_DEPTH * drive.direction[p, k]
     bumper = np.stack([corners[:, 0], corners[:, 0] - depth, corners[:, 3] - depth, corners[:, 3]], axis=1)
-    others = drive.obstacles.position[n] + drive.times[k, None] * drive.obstacles.velocity[n]
+    others = drive.others[k, n]
     theirs = rectangle_points(others, drive.obstacles.heading[n], drive.obstacles.half_size[n], _CORNERS)
     front = rectangles_overlap(bumper, theirs)
     behind = _bearing_cosine(drive, p, k, others) < BEHIND_COSINE
@@ -142,15 +157,11 @@ def _time_to_collision(drive: _Drive) -> NDArray:
     """1 where the ego, moved on at constant velocity, meets nothing ahead within a second, else 0 [P]."""
     value = np.ones(len(drive.speed))
     touching = np.zeros((len(drive.speed), len(drive.obstacles)), bool)
-    for later in TTC_AHEAD:
-        p, k, n = drive.overlaps(later)
-        if later == 0.0:
-            touching[p, n] = True  # collisions are judged by their own term
-        others = drive.obstacles.position[n] + drive.times[k, None] * drive.obstacles.velocity[n]
-        ahead = _bearing_cosine(drive, p, k, others) > np.cos(np.deg2rad(30.0))
-        beside = drive.beside_lane[p, k] & (_bearing_cosine(drive, p, k, others) > BEHIND_COSINE)
-        counts = (drive.speed[p, k] > STOPPED) & ~touching[p, n] & (ahead | beside)
-        value[p[counts]] = 0.0
+    q, p, k, n = drive.overlaps
+    touching[p[q == 0], n[q == 0]] = True  # collisions are judged by their own term
+    bearing = _bearing_cosine(drive, p, k, drive.others[k, n])
+    ahead = (bearing > AHEAD_COSINE) | drive.beside_lane[p, k] & (bearing > BEHIND_COSINE)
+    value[p[(drive.speed[p, k] > STOPPED) & ~touching[p, n] & ahead]] = 0.0
     return value
 
 

@@ -37,6 +37,7 @@ def evaluate(plan: EvaluationPlan, out: Path, workers: int = 1) -> list[Row]:
     _claim(out, plan.fingerprint())
     jobs = plan.jobs(out)
     missing = [job for job in jobs if not job.file.exists()]
+    missing.sort(key=lambda job: job.drive.town)  # a process keeps the town that it made last
     with tqdm(total=len(jobs), initial=len(jobs) - len(missing), unit="drive", desc="evaluate") as bar:
         for _ in in_processes(perform, missing, workers):
             bar.update()

@@ -32,6 +32,13 @@ class Drive:
     impact_speed: float | None = None  # [m/s] of the collision if the ego does not react
 
     @property
+    def town(self) -> int:
+        """Seed of the town that it leads through; 0 where that is left to the seed."""
+        if "scenario" in self.options:
+            return load_scenario(self.options["scenario"]).town
+        return int(self.options.get("town", 0))
+
+    @property
     def digest(self) -> str:
         """Twelve hex digits that change with anything that changes the drive."""
         parts = [self.seed, self.seconds, dict(self.options), self.content]

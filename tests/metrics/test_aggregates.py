@@ -85,6 +85,17 @@ def test_nuplan_weighs_five_five_four_two() -> None:
     assert without.value == pytest.approx((5.0 + 4.0 * 0.75 + 0.0) / 11.0)
 
 
+def test_of_an_expert_who_broke_no_rule_the_metres_are_enough() -> None:
+    log, expert = straight_drive(speed=12.0), straight_drive(speed=20.0)
+    for name, aggregate in AGGREGATES.items():
+        whole, metres = (aggregate(log, Reference(expert=found, route_length=200.0)) for found in (expert, 200.0))
+        assert (whole.value, whole.terms) == (pytest.approx(metres.value), pytest.approx(dict(metres.terms))), name
+    with pytest.raises(ValueError, match="Reference.expert_is_human: found True"):
+        Reference(expert=200.0, expert_is_human=True)
+    with pytest.raises(ValueError, match="Reference.expert: found 0.0, accepted a positive number"):
+        Reference(expert=0.0)
+
+
 def test_nuplan_multiplies_by_making_progress() -> None:
     reference = Reference(expert=straight_drive(speed=20.0))
     assert nuplan_cls(straight_drive(speed=3.99), reference).value == 0.0
