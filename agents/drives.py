@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -90,10 +91,11 @@ def world_config(settings: Mapping[str, Any]) -> WorldConfig:
     unknown = sorted(set(settings) - set(WorldConfig.__dataclass_fields__))
     if unknown:
         raise ValueError(f"world: found unknown {unknown}, accepted {sorted(WorldConfig.__dataclass_fields__)}")
-    return WorldConfig(**{k: tuple(v) if k == "scenarios" else v for k, v in settings.items()})
+    plain: dict[str, Any] = {k: tuple(v) if k == "scenarios" else v for k, v in settings.items()}
+    return WorldConfig(**plain)
 
 
-def factories(config: WorldConfig, count: int, seed: int) -> list[Callable[[], TrainingDrives]]:
+def factories(config: WorldConfig, count: int, seed: int) -> list[Callable[[], gym.Env]]:
     """Makers of `count` worlds that drive different routes."""
     seeds = np.random.SeedSequence(seed).generate_state(count).tolist()
-    return [lambda s=s: make_drives(config, s) for s in seeds]
+    return [partial(make_drives, config, seed) for seed in seeds]

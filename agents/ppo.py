@@ -34,7 +34,7 @@ def train(settings: dict[str, Any]) -> Path:
     model = make_model(worlds, settings)
     done = training.resume(model)
     if not done and settings["start"]:
-        model.set_parameters({"policy": policy_tensors(Path(settings["start"]))}, exact_match=False)
+        model.policy.load_state_dict(policy_tensors(Path(settings["start"])))
         set_deviation(model, settings["deviation"])
     try:
         warm_up = min(settings["critic_warm_up"], settings["steps"])
@@ -68,7 +68,7 @@ def make_model(worlds: Any, settings: dict[str, Any]) -> PPO:
         device="cpu",
     )  # fmt: skip
     with torch.no_grad():
-        model.policy.action_net.bias.copy_(torch.tensor([0.6, 0.0]))
+        model.policy.get_parameter("action_net.bias").copy_(torch.tensor([0.6, 0.0]))
     set_deviation(model, settings["deviation"])
     return model
 
@@ -100,7 +100,8 @@ def policy_tensors(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise ValueError(f"start: found no file {path}, accepted an agent.zip")
     _, parameters, _ = load_from_zip_file(path, device="cpu", load_data=False)
-    return parameters["policy"]
+    tensors: Any = parameters["policy"]
+    return tensors
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import hydra
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from agents.drives import OBSERVATION, TrainingDrives, factories, world_config
+from agents.drives import OBSERVATION, factories, world_config
 from agents.learning_curve import LearningCurve
 from drivesim.network_policy import save_network_policy
 from drivesim.state_vector import SIZE
@@ -45,7 +46,7 @@ class Actor(nn.Module):
         self.mean = network(width, 2, 0.01)
         self.log_deviation = nn.Parameter(torch.tensor(deviation).log())
         with torch.no_grad():
-            self.mean[-1].bias.copy_(torch.tensor([0.6, 0.0]))
+            list(self.mean.parameters())[-1].copy_(torch.tensor([0.6, 0.0]))
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """The mode [B, 2] for observations [B, D]: what drives after the training."""
@@ -103,7 +104,7 @@ class Learner:
             self.load()
         torch.manual_seed(settings["seed"] + self.steps)
         makers = factories(world_config(settings["world"]), settings["envs"], settings["seed"] + self.steps)
-        self.worlds: list[TrainingDrives] = [make() for make in makers]
+        self.worlds = [make() for make in makers]
         self.states = torch.stack([_state(world.reset()[0]) for world in self.worlds])
         self.before, self.began = self.curve.minutes, time.monotonic()
 
@@ -143,10 +144,11 @@ class Learner:
             self.states = torch.stack(following)
         return Rollout(*(torch.stack(column) for column in zip(*rows))), self.critic(self.states)[:, 0]
 
-    def _step(self, world: TrainingDrives, action: np.ndarray) -> tuple[Tensor, float, float]:
+    def _step(self, world: gym.Env, action: np.ndarray) -> tuple[Tensor, float, float]:
         """Next state (of the next drive if this one is over), reward, and whether the drive is over."""
         self.steps += 1
-        observation, reward, terminated, truncated, info = world.step(action)
+        observation, earned, terminated, truncated, info = world.step(action)
+        reward = float(earned)
         if not (terminated or truncated):
             return _state(observation), reward, 0.0
         self.curve.add(self.steps, self.before + (time.monotonic() - self.began) / 60.0, info["drive"])

@@ -99,7 +99,7 @@ def _record(
 
 def _fit(pupil: PPO, seen: NDArray, told: NDArray, settings: dict[str, Any]) -> NDArray:
     """Least squares on everything that was told; returns the root mean square error [2] of the last epoch."""
-    policy = pupil.policy
+    policy: Any = pupil.policy
     actor = [*policy.mlp_extractor.policy_net.parameters(), *policy.action_net.parameters()]
     optimizer = torch.optim.Adam(actor, lr=settings["learning_rate"])
     states, labels, scale = torch.from_numpy(seen), torch.from_numpy(told), torch.from_numpy(SCALE)

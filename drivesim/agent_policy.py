@@ -134,7 +134,7 @@ def _action_type(data: Mapping[str, Any], path: Path) -> str:
     bounds = (space.get("low_repr"), space.get("high_repr"), space.get("_shape"))
     for name in TOLD_BY_BOUNDS:
         own = make_action(name, KinematicBicycle(), 1).space()
-        if bounds == (own.low_repr, own.high_repr, list(own.shape)):
+        if isinstance(own, spaces.Box) and bounds == (own.low_repr, own.high_repr, list(own.shape)):
             return name
     raise ValueError(
         f"{path}: action_space: found low {bounds[0]}, high {bounds[1]}, shape {bounds[2]}; accepted those of "

@@ -5,7 +5,6 @@ Everything about others is told in the frame of the route: how far along it (s) 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,7 @@ class StateVector:
         """One vector."""
         return {"state_vector": spaces.Box(-1.0, 1.0, (SIZE,), np.float32)}
 
-    def observe(self, view: View) -> Mapping[str, NDArray]:
+    def observe(self, view: View) -> dict[str, NDArray]:
         """Clipped to the space."""
         return {"state_vector": np.clip(state_vector(view.scene, view.road), -1.0, 1.0).astype(np.float32)}
 
