@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -104,11 +105,40 @@ def taken_cells(cells: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArr
     return np.stack(found, 1).reshape(len(cells), 2, ROUTE_POINTS, len(OFFSETS)).astype(np.float32)
 
 
-class CameraBatches:
-    """Batches of examples from drives, a pure function of the step number."""
+class Jitter:
+    """Pictures of another camera: brightness, contrast and colour balance, noise, and now and then a blur as generated
+    pictures have it; the same in both moments of an example."""
 
-    def __init__(self, drives: list[Drive], batch: int, seed: int) -> None:
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        views, height, width, channels = shape
+        self._strip = (views * height, width, channels)
+        noise = np.random.default_rng(0).normal(0.0, 5.0, self._strip)
+        self._lighter, self._darker = (np.clip(sign * noise, 0.0, 255.0).astype(np.uint8) for sign in (1.0, -1.0))
+
+    def __call__(self, pair: tuple[NDArray, NDArray], random: np.random.Generator) -> tuple[NDArray, NDArray]:
+        """Pictures [V, H, W, 3] now and before."""
+        gain, shift = random.uniform(0.8, 1.2, 3), random.uniform(-20.0, 20.0)
+        table = np.clip(gain * np.arange(256)[:, None] + shift, 0.0, 255.0).astype(np.uint8)[None]
+        blurred, noisy = random.random() < 0.3, random.random() < 0.5
+        changed = []
+        for pictures in pair:
+            strip = cv2.LUT(np.ascontiguousarray(pictures).reshape(self._strip), table)
+            if blurred:
+                strip = cv2.blur(strip, (3, 3))
+            if noisy:
+                first = int(random.integers(self._strip[0]))
+                lighter, darker = (np.roll(noise, first, axis=0) for noise in (self._lighter, self._darker))
+                strip = cv2.subtract(cv2.add(strip, lighter), darker)
+            changed.append(strip.reshape(pictures.shape))
+        return changed[0], changed[1]
+
+
+class CameraBatches:
+    """Batches of examples from drives, a pure function of the step number; at will with jittered pictures."""
+
+    def __init__(self, drives: list[Drive], batch: int, seed: int, jitter: bool = False) -> None:
         self._drives, self._batch, self._seed = drives, batch, seed
+        self._jitter = Jitter(drives[0].frames.shape[1:]) if jitter else None
         self._examples = np.array([
             (number, picture)
             for number, drive in enumerate(drives)
@@ -128,7 +158,7 @@ class CameraBatches:
         for place in range(first, first + self._batch):
             lap, position = divmod(place, len(self._examples))
             rows.append(self._order(lap)[position])
-        return self.examples(self._examples[rows])
+        return self.examples(self._examples[rows], np.random.default_rng([self._seed, step, 1]))
 
     def _order(self, lap: int) -> NDArray[np.int64]:
         if getattr(self, "_lap", None) != lap:
@@ -138,14 +168,17 @@ class CameraBatches:
             )
         return self._permutation
 
-    def examples(self, chosen: NDArray[np.int64]) -> dict[str, Tensor]:
-        """Examples (drive, picture) [B, 2] as one batch."""
+    def examples(self, chosen: NDArray[np.int64], random: np.random.Generator | None = None) -> dict[str, Tensor]:
+        """Examples (drive, picture) [B, 2] as one batch, jittered if `random` is given to do it with."""
         pictures, past, columns = [], [], []
         for number, picture in chosen:
             drive = self._drives[number]
             row, before = picture * drive.every, max(0, picture - LAG // drive.every)
-            pictures.append(drive.frames[picture])
-            past.append(drive.frames[before])
+            pair = (drive.frames[picture], drive.frames[before])
+            if self._jitter is not None and random is not None:
+                pair = self._jitter(pair, random)
+            pictures.append(pair[0])
+            past.append(pair[1])
             columns.append([drive.ego[row], drive.route[row], drive.boxes[row], drive.intrinsics, drive.extrinsics,
                             drive.trajectory[row], drive.known[row]])  # fmt: skip
         names = ("ego", "route", "boxes", "intrinsics", "extrinsics", "trajectory", "known")

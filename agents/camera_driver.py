@@ -34,10 +34,10 @@ class Settings:
     data: str = MISSING  # folder of episodes
     out: str = "runs/camera_driver"
     steps: int = 4000
-    batch: int = 24
+    batch: int = 32
     learning_rate: float = 1e-3
-    channels: list[int] = field(default_factory=lambda: [48, 80, 128])
-    width: int = 64
+    channels: list[int] = field(default_factory=lambda: [24, 48, 96])
+    width: int = 32
     seed: int = 0
     precision: str = "bf16"  # or no
 
@@ -51,11 +51,8 @@ class Imitation(nn.Module):
 
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean absolute error of the waypoints that are known [m, 5 rad], plus cross-entropy of the taken cells."""
-        pictures, past = (
-            jittered(batch["pictures"], batch["past"]) if self.training else (batch["pictures"], batch["past"])
-        )
         plan: Plan = self.network.plan(
-            pictures, past, batch["ego"], batch["route"], batch["intrinsics"], batch["extrinsics"]
+            batch["pictures"], batch["past"], batch["ego"], batch["route"], batch["intrinsics"], batch["extrinsics"]
         )
         error = (plan.trajectory - batch["trajectory"]).abs() * plan.trajectory.new_tensor([1.0, 1.0, 5.0])
         known = batch["known"].float()
@@ -64,28 +61,11 @@ class Imitation(nn.Module):
         return path + taken, {"path": path.detach(), "taken": taken.detach()}
 
 
-def jittered(pictures: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-    """Pictures [B, V, H, W, 3] with brightness, contrast and noise of another camera, the same in both moments; some
-    blurred as generated pictures are."""
-    batch = len(pictures)
-    pair = torch.stack([pictures, past], 1).float()
-    gain = 1.0 + 0.2 * (2.0 * torch.rand(batch, 1, 1, 1, 1, 3) - 1.0)
-    shift = 20.0 * (2.0 * torch.rand(batch, 1, 1, 1, 1, 1) - 1.0)
-    blurred = torch.rand(batch) < 0.3
-    if blurred.any():
-        soft = pair[blurred].flatten(0, 2).permute(0, 3, 1, 2)
-        soft = F.avg_pool2d(soft, 3, stride=1, padding=1, count_include_pad=False).permute(0, 2, 3, 1)
-        pair[blurred] = soft.reshape(-1, *pair.shape[1:])
-    pair = pair * gain + shift + 4.0 * torch.randn(()) * torch.randn_like(pair)
-    now, before = pair.clamp(0.0, 255.0).to(torch.uint8).unbind(1)
-    return now, before
-
-
 def train(settings: Settings) -> Path:
     """Trains, measures on drives that were left out, and returns the folder of the policy."""
     drives = load_drives(settings.data)
     held = max(1, round(VALIDATION_SHARE * len(drives))) if len(drives) > 1 else 0
-    batches = CameraBatches(drives[: len(drives) - held], settings.batch, settings.seed)
+    batches = CameraBatches(drives[: len(drives) - held], settings.batch, settings.seed, jitter=True)
     config = {
         "channels": list(settings.channels), "width": settings.width, "image_size": list(drives[0].frames.shape[2:4])
     }  # fmt: skip

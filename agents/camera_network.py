@@ -45,7 +45,7 @@ class CameraNetwork(nn.Module):
     """
 
     def __init__(
-        self, channels: tuple[int, ...] = (48, 80, 128), width: int = 64, image_size: tuple[int, int] = (72, 128)
+        self, channels: tuple[int, ...] = (24, 48, 96), width: int = 32, image_size: tuple[int, int] = (72, 128)
     ) -> None:
         super().__init__()
         self.image_size = (int(image_size[0]), int(image_size[1]))
