@@ -181,6 +181,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         terminated = bool(verdict.events.collisions) or verdict.events.off_road
         truncated = self.seconds is not None and state.steps * self.step_seconds >= self.seconds - 1e-9
         truncated |= state.criteria is not None and state.criteria.outcome != "running"
+        truncated |= bool(getattr(worlds[-1], "ended", False))
         state.over = terminated or truncated
         if self.render_mode == "human":
             self._show()

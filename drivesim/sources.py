@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from drivesim.world import World, WorldSource
 
 FIRST_TOWN = 900_000  # where commands drive unless told otherwise
-SOURCES = ("town", "nuscenes")
+SOURCES = ("town", "nuscenes", "scenarionet")
 TRAFFIC = ("idm", "log", "none")
 RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time", "scenario", "variant")
 
@@ -40,6 +40,11 @@ def make_source(
         from drivesim.data.nuscenes import NuScenesSource
 
         return NuScenesSource(traffic=traffic or "log", **options)
+    if source == "scenarionet":
+        from drivesim.data.scenarionet import ScenarioNetSource
+        from drivesim.town.rig import nuscenes_rig
+
+        return ScenarioNetSource(traffic=traffic or "log", **({"rig": nuscenes_rig(image_size)} | dict(options)))
     raise ValueError(f"source: found {source!r}, accepted {SOURCES} or a WorldSource")
 
 

@@ -53,7 +53,10 @@ class RouteLike(Protocol):
 
 
 class World(Protocol):
-    """One instant of a drive. A value: nothing in it is ever written to."""
+    """One instant of a drive. A value: nothing in it is ever written to.
+
+    A world with an attribute `ended` that is true is the last one that there is: the drive is truncated there.
+    """
 
     @property
     def scene(self) -> Scene:

@@ -65,15 +65,21 @@ class NuScenesSource:
     """World source over a nuScenes-format data set: the agent drives, the others do what they did.
 
     Others replay their log (they do not react); after the last key frame they go on with constant velocity, so a drive
-    never ends for lack of data. The route is the recorded path. Without map expansion nothing counts as off the road.
+    never ends for lack of data. The route is the recorded path. Without map expansion nothing counts as off the road; `map_from` names ScenarioNet
+    records of the same scenes whose maps are taken then.
     """
 
     def __init__(
-        self, dataroot: str | Path, version: str = "v1.0-mini", traffic: str = "log", map_radius: float = 100.0
+        self,
+        dataroot: str | Path,
+        version: str = "v1.0-mini",
+        traffic: str = "log",
+        map_radius: float = 100.0,
+        map_from: str | Path | None = None,
     ) -> None:
         if traffic not in TRAFFIC:
             raise ValueError(f"traffic: found {traffic!r}, accepted for recorded drives {TRAFFIC}")
-        self.reader = NuScenesReader(dataroot, version, map_radius)
+        self.reader = NuScenesReader(dataroot, version, map_radius, map_from)
         self.traffic = traffic
         self._routes: dict[str, RecordedRoute] = {}
 

@@ -14,6 +14,7 @@ from drivesim.data.interpolation import ego_at, tracks_at
 from drivesim.data.nuscenes_log import RecordedDrive, camera_rig, read_drive
 from drivesim.data.nuscenes_map import MapSheet, open_sheet
 from drivesim.data.nuscenes_tables import open_tables
+from drivesim.data.scenarionet_files import RecordFiles
 from drivesim.scene import CAMERAS, HdMap, Scene, VehicleShape
 
 # A picture belongs to a time if it was taken within one frame of it [s]; else there was no exposure then.
@@ -25,10 +26,17 @@ class NuScenesReader:
 
     Times are seconds from the first key frame of the scene. Boxes are interpolated (see `drivesim.data.interpolation`),
     categories outside the ten detection classes are left out, and the map is cut to `map_radius` [m] around the ego. A
-    data set without map expansion gives scenes without a map and says so once.
+    data set without map expansion gives scenes without a map and says so once; with `map_from`, a folder of ScenarioNet
+    records (or one of them), scenes of which there is a record take their map from it.
     """
 
-    def __init__(self, dataroot: str | Path, version: str = "v1.0-mini", map_radius: float = 100.0) -> None:
+    def __init__(
+        self,
+        dataroot: str | Path,
+        version: str = "v1.0-mini",
+        map_radius: float = 100.0,
+        map_from: str | Path | None = None,
+    ) -> None:
         self.dataroot = Path(dataroot)
         self.version = version
         self.map_radius = map_radius
@@ -36,6 +44,8 @@ class NuScenesReader:
         self._scenes = {record["name"]: record for record in self.nusc.scene}
         self._drives: dict[str, RecordedDrive] = {}
         self._sheets: dict[str, MapSheet | None] = {}
+        self._unmapped: set[str] = set()  # locations of which it has been said that they have no map
+        self._records = None if map_from is None else RecordFiles(Path(map_from))
 
     @property
     def scene_names(self) -> tuple[str, ...]:
@@ -109,14 +119,21 @@ class NuScenesReader:
 
     def map_at(self, name: str, xy: NDArray[np.float64]) -> HdMap | None:
         """Map around a point [2] of the scene's location; None where the data set has none."""
+        sheet = self._sheet(name)
+        return sheet.window(xy, self.map_radius) if sheet else None
+
+    def _sheet(self, name: str) -> MapSheet | None:
         location = self.drive(name).location
         if location not in self._sheets:
             self._sheets[location] = open_sheet(self.dataroot, location)
-            if self._sheets[location] is None:
-                warnings.warn(f"{self.dataroot}: found no maps/expansion/{location}.json (the map expansion); scenes "
-                              f"of {location} come without a map", stacklevel=3)  # fmt: skip
         sheet = self._sheets[location]
-        return sheet.window(xy, self.map_radius) if sheet else None
+        if sheet is None and self._records is not None and self._records.has(name):
+            return self._records.sheet(name)
+        if sheet is None and location not in self._unmapped:
+            self._unmapped.add(location)
+            warnings.warn(f"{self.dataroot}: found no maps/expansion/{location}.json (the map expansion); scenes "
+                          f"of {location} come without a map", stacklevel=4)  # fmt: skip
+        return sheet
 
 
 def _known_channel(channel: str) -> str:

@@ -1,0 +1,143 @@
+"""ScenarioNet records (nuScenes, nuPlan, Waymo, Argoverse logs in one form) as a source of worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drivesim.data.interpolation import SAME_INSTANT, ego_at, tracks_at
+from drivesim.data.nuscenes import RecordedRoute, recorded_route
+from drivesim.data.reactive_log import ReactiveLog, begin, reactive_tracks, step
+from drivesim.data.scenarionet_files import RecordFiles
+from drivesim.data.scenarionet_log import ScenarioLog
+from drivesim.scene import CameraRig, EgoState, HdMap, Scene, Tags, Tracks
+from drivesim.town.rig import nuscenes_rig
+
+TRAFFIC = ("log", "idm", "none")
+RESET_OPTIONS = ("scene", "start_time", "weather", "time_of_day")
+
+
+class ScenarioNetReader:
+    """Records of a folder (searched with all below it) or of one file, as scenes at any time.
+
+    Scenes are named as the records' files, without `sd_<dataset>_<version>_` where that is unambiguous. Raises
+    ValueError that names file and field for whatever is wrong with a record; see `load_record` for what is accepted.
+    """
+
+    def __init__(self, dataroot: str | Path, map_radius: float = 100.0, rig: CameraRig | None = None) -> None:
+        self.files = RecordFiles(Path(dataroot))
+        self.map_radius = map_radius
+        self.rig = nuscenes_rig() if rig is None else rig
+
+    @property
+    def scene_names(self) -> tuple[str, ...]:
+        """Names of all scenes, sorted."""
+        return self.files.names
+
+    def log(self, name: str) -> ScenarioLog:
+        """The recorded drive of one scene; ValueError for an unknown name."""
+        return self.files.log(name)
+
+    def tracks(self, name: str, time: float) -> Tracks:
+        """Recorded tracks at a time [s]; flagged as interpolated where the record itself is."""
+        log = self.log(name)
+        tracks = tracks_at(log.boxes, time)
+        key = int(np.abs(log.boxes.times - time).argmin())
+        if log.measured[key]:
+            return tracks
+        return replace(tracks, interpolated=np.ones(len(tracks), bool))
+
+    def map_at(self, name: str, xy: np.ndarray) -> HdMap:
+        """Map around a point [2]."""
+        return self.files.sheet(name).window(xy, self.map_radius)
+
+    def scene(self, name: str, time: float) -> Scene:
+        """The scene at a time [s] after the first step; ValueError outside the recorded time."""
+        log = self.log(name)
+        if not log.poses.times[0] - SAME_INSTANT <= time <= log.end + SAME_INSTANT:
+            raise ValueError(f"time of {name}: found {time} s, accepted {log.poses.times[0]:g} to {log.end:g} s")
+        ego = ego_at(log.poses, time, log.vehicle)
+        return Scene(
+            timestamp=time,
+            ego=ego,
+            tracks=self.tracks(name, time),
+            map=self.map_at(name, ego.xy),
+            rig=self.rig,
+            tags=Tags(),
+            vehicle=log.vehicle,
+            description=f"{log.dataset} {log.name}, {log.location}".rstrip(", "),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ScenarioNetWorld:
+    """One instant of a recorded drive in which the ego goes its own way."""
+
+    scene: Scene
+    route: RecordedRoute
+    name: str
+    seed: int
+    step_index: int = 0
+    reactive: ReactiveLog | None = None  # where the others react
+    ended: bool = False  # whether the log is over
+
+
+class ScenarioNetSource:
+    """World source over ScenarioNet records: the agent drives, the others do what they did (`traffic="log"`), keep
+    their distance on the ways that they took (`"idm"`), or are not there (`"none"`). Drives end with the log.
+    """
+
+    def __init__(
+        self, dataroot: str | Path, traffic: str = "log", map_radius: float = 100.0, rig: CameraRig | None = None
+    ) -> None:
+        if traffic not in TRAFFIC:
+            raise ValueError(f"traffic: found {traffic!r}, accepted for ScenarioNet records {TRAFFIC}")
+        self.reader = ScenarioNetReader(dataroot, map_radius, rig)
+        self.traffic = traffic
+
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> ScenarioNetWorld:
+        """Begin a recorded drive. Options: scene (default: one drawn by the seed), start_time [s] after the first step
+        (default 0), weather and time_of_day (default sunny and day: records do not tell)."""
+        options = {name: value for name, value in (options or {}).items() if value is not None}
+        unknown = sorted(set(options) - set(RESET_OPTIONS))
+        if unknown:
+            raise ValueError(f"options: found {unknown}, accepted for ScenarioNet records {list(RESET_OPTIONS)}")
+        names = self.reader.scene_names
+        name = str(options.get("scene", names[int(np.random.default_rng(seed).integers(len(names)))]))
+        scene = self.reader.scene(name, float(options.get("start_time", 0.0)))
+        tags = replace(scene.tags, **{key: options[key] for key in ("weather", "time_of_day") if key in options})
+        reactive = None
+        if self.traffic == "idm":
+            reactive = begin(self.reader.log(name).boxes, scene.timestamp)
+        tracks = scene.tracks if self.traffic == "log" else Tracks.empty()
+        if reactive is not None:
+            tracks = reactive_tracks(reactive, scene.tracks)
+        scene = replace(scene, tags=tags, tracks=tracks)
+        route = recorded_route(self.reader.log(name).poses)
+        return ScenarioNetWorld(scene, route, name, int(seed), reactive=reactive, ended=self._is_over(name, scene))
+
+    def _is_over(self, name: str, scene: Scene) -> bool:
+        return scene.timestamp >= self.reader.log(name).end - 1e-6
+
+    def step(self, world: ScenarioNetWorld, ego: EgoState, dt: float) -> ScenarioNetWorld:
+        """The world `dt` [s] later with the ego where the agent took it."""
+        before, time = world.scene, world.scene.timestamp + dt
+        tracks, reactive = before.tracks, world.reactive
+        if self.traffic != "none":
+            tracks = self.reader.tracks(world.name, time)
+        if reactive is not None:
+            reactive = step(reactive, before, time, dt)
+            tracks = reactive_tracks(reactive, tracks)
+        scene = replace(before, timestamp=time, ego=ego, tracks=tracks, map=self.reader.map_at(world.name, ego.xy))
+        return replace(
+            world, scene=scene, step_index=world.step_index + 1, reactive=reactive,
+            ended=self._is_over(world.name, scene),
+        )  # fmt: skip
+
+    def history_frames(self, world: ScenarioNetWorld) -> None:
+        """None: records have no pictures."""
+        return None
