@@ -25,7 +25,7 @@ def run(settings: dict[str, Any]) -> Recorded:
     """Records what the settings of the command ask for."""
     out, workers = Path(settings.pop("out")).resolve(), settings.pop("workers")
     disturbance = DisturbanceConfig(float(settings.pop("disturbance")))
-    lists = {name: tuple(settings.pop(name)) for name in ("formats", "observation")}
+    lists: dict[str, Any] = {name: tuple(settings.pop(name)) for name in ("formats", "observation")}
     return record(RecordPlan(**settings, **lists, disturbance=disturbance), out, workers)
 
 

@@ -99,24 +99,33 @@ class ScenarioNetSource:
         self.reader = ScenarioNetReader(dataroot, map_radius, rig)
         self.traffic = traffic
 
-    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> ScenarioNetWorld:
-        """Begin a recorded drive. Options: scene (default: one drawn by the seed), start_time [s] after the first step
-        (default 0), weather and time_of_day (default sunny and day: records do not tell)."""
-        options = {name: value for name, value in (options or {}).items() if value is not None}
+    def check(self, seed: int, options: Mapping[str, Any]) -> None:
+        """Raises ValueError if `reset` would."""
+        self._first_scene(seed, options)
+
+    def _first_scene(self, seed: int, options: Mapping[str, Any]) -> tuple[str, Scene]:
+        """Name and first instant of a drive."""
+        options = {name: value for name, value in options.items() if value is not None}
         unknown = sorted(set(options) - set(RESET_OPTIONS))
         if unknown:
             raise ValueError(f"options: found {unknown}, accepted for ScenarioNet records {list(RESET_OPTIONS)}")
         names = self.reader.scene_names
         name = str(options.get("scene", names[int(np.random.default_rng(seed).integers(len(names)))]))
         scene = self.reader.scene(name, float(options.get("start_time", 0.0)))
-        tags = replace(scene.tags, **{key: options[key] for key in ("weather", "time_of_day") if key in options})
+        tags = {key: options[key] for key in ("weather", "time_of_day") if key in options}
+        return name, replace(scene, tags=replace(scene.tags, **tags))
+
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> ScenarioNetWorld:
+        """Begin a recorded drive. Options: scene (default: one drawn by the seed), start_time [s] after the first step
+        (default 0), weather and time_of_day (default sunny and day: records do not tell)."""
+        name, scene = self._first_scene(seed, options or {})
         reactive = None
         if self.traffic == "idm":
             reactive = begin(self.reader.log(name).boxes, scene.timestamp)
         tracks = scene.tracks if self.traffic == "log" else Tracks.empty()
         if reactive is not None:
             tracks = reactive_tracks(reactive, scene.tracks)
-        scene = replace(scene, tags=tags, tracks=tracks)
+        scene = replace(scene, tracks=tracks)
         route = recorded_route(self.reader.log(name).poses)
         return ScenarioNetWorld(scene, route, name, int(seed), reactive=reactive, ended=self._is_over(name, scene))
 

@@ -120,7 +120,7 @@ class EpisodeTaker:
     def take(self, moment: Moment) -> None:
         """One row."""
         plan, scene = self._plan, moment.scene
-        rows = {
+        rows: dict[str, Any] = {
             "pose": scene.ego.pose, "tags": scene.tags.vector(), "action": moment.action, "executed": moment.executed,
             "disturbed": np.array(moment.disturbed), "reward": np.float32(moment.reward),
             "terms": np.array([moment.terms[name] for name in _TERMS], np.float32),

@@ -60,7 +60,8 @@ class LayoutEncoder(nn.Module):
 
     def forward(self, layout: Tensor) -> Tensor:
         """Features at the U-Net's first resolution."""
-        first, *rest = self.layers  # of which the first folds as it goes: the stride of a convolution is its size
+        layers: Any = self.layers
+        first, *rest = layers  # of which the first folds as it goes: the stride of a convolution is its size
         kernel = first.weight.view(-1, layout.shape[1], self.stride, self.stride)
         x = conv2d(layout, kernel, first.bias, self.stride)
         for layer in rest:
