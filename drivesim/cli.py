@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import import_module
 
@@ -16,6 +17,9 @@ COMMANDS = {
     "bench": "measure time per stage, steps/s and memory",
 }
 
+# Settings that take any key: what they accept is up to what they are handed to.
+OPEN_SETTINGS = ("generator_options", "parameters", "policy_options", "reset_options", "reward", "source_options")
+
 
 def main() -> None:
     """Runs the command that the first argument names."""
@@ -26,11 +30,16 @@ def main() -> None:
     command = arguments[0]
     if command not in COMMANDS:
         sys.exit(f"drivesim: found command {command!r}, accepted {', '.join(COMMANDS)}\n\n{usage()}")
-    sys.argv = [f"drivesim {command}", *arguments[1:]]
+    sys.argv = [f"drivesim {command}", *map(_opened, arguments[1:])]
     try:
         import_module(f"drivesim.commands.{command.replace('-', '_')}").main()
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _opened(argument: str) -> str:
+    """An argument as Hydra takes it: a key below an open setting need not stand in the configuration."""
+    return f"++{argument}" if re.match(rf"([\w.]+\.)?({'|'.join(OPEN_SETTINGS)})\.[\w.]+=", argument) else argument
 
 
 def usage() -> str:

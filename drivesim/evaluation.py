@@ -167,11 +167,13 @@ def _score(drives: Sequence[TruthfulDrive], config: EvaluationConfig, picture: A
 
 
 def _table(rows: Mapping[str, Scores], frames: Sequence[int]) -> str:
-    lines = ["| | " + " | ".join(f"{r} {f}" for r in (*REGIONS, "sharpness") for f in frames) + " |"]
-    lines.append("|---" * (1 + len(frames) * (len(REGIONS) + 1)) + "|")
+    """One line per row and measured frame."""
+    columns = (*REGIONS, "sharpness")
+    lines = ["| | frame | " + " | ".join(columns) + " |", "|---" * (2 + len(columns)) + "|"]
     for name, scores in rows.items():
-        cells = [f"{v:.2f}" for region in (*REGIONS, "sharpness") for v in scores[region]]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        for index, frame in enumerate(frames):
+            cells = " | ".join(f"{scores[column][index]:.2f}" for column in columns)
+            lines.append(f"| {name if index == 0 else ''} | {frame} | {cells} |")
     return "\n".join(lines) + "\n"
 
 

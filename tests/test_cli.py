@@ -49,6 +49,13 @@ def test_drive_writes_film_and_trace_and_nothing_else(tmp_path: Path) -> None:
         assert sum(1 for _ in film.decode(video=0)) == 13
 
 
+def test_settings_that_go_elsewhere_take_any_key(tmp_path: Path) -> None:
+    """They reach what they are meant for, which says what it accepts."""
+    printed = drivesim(tmp_path, "drive", POLICY, "env=debug", "env.reward.comfrt=1", fails=True)
+    assert "comfrt" in printed and "comfort" in printed
+    assert "Could not override" in drivesim(tmp_path, "drive", POLICY, "env=debug", "env.rewards.comfort=1", fails=True)
+
+
 def test_drive_names_what_is_missing_or_unknown(tmp_path: Path) -> None:
     assert "policy" in drivesim(tmp_path, "drive", fails=True)
     assert "wheels" in drivesim(tmp_path, "drive", POLICY, "wheels=5", fails=True)

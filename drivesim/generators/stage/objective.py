@@ -34,7 +34,8 @@ from drivesim.nn.warp import (
 class ObjectiveConfig:
     """How the streams are trained."""
 
-    teacher_forcing: float = 0.15  # share of frames that continue from the true previous frame, at the end
+    teacher_forcing: float = 0.02  # share of frames that continue from the true previous frame, at the end: each lets
+    # its stream begin anew, so this decides how long streams drift on their own
     teacher_forcing_first: float = 0.9  # that share at the beginning, when own pictures are still noise
     settled: float = 0.2  # share of the run after which it has come down
     degrade: float = 0.3  # share of these whose previous frame is noised and low-passed

@@ -29,7 +29,7 @@ STAGES = {
     ),
     # Simulated inference: streams go on from the network's own pictures, and a discriminator judges those.
     "3": TrainingStage(
-        {"teacher_forcing_first": 0.15, "teacher_forcing": 0.15, "adversarial_from": 0.0}, after="2"
+        {"teacher_forcing_first": 0.08, "teacher_forcing": 0.02, "adversarial_from": 0.0}, after="2"
     ),
 }  # fmt: skip
 
