@@ -119,8 +119,8 @@ def normalised(x: Tensor, norm: nn.GroupNorm, shift: Tensor | None = None, activ
 class MergedResnetBlock(ResnetBlock2D):
     """The residual block of a diffusers U-Net in five passes over memory instead of ten."""
 
-    def forward(self, input_tensor: Tensor, temb: Tensor | None, *args: Any, **kwargs: Any) -> Tensor:
-        """Input [N, C, h, w] and time embedding [N, E]."""
+    def forward(self, input_tensor: Tensor, temb: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Input [N, C, h, w] and time embedding [N, E] or None."""
         x, second = input_tensor, self.conv2
         if not (_merges(x) and isinstance(second, PackedConv2d) and second._packs(x)):
             return super().forward(x, temb, *args, **kwargs)
