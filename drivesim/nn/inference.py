@@ -41,7 +41,8 @@ def prepare_for_inference(module: nn.Module) -> None:
             if isinstance(layer.conv[1], nn.ReLU):
                 layer.__class__ = MergedTinyBlock
         elif type(layer) is Attention and layer.is_cross_attention and _is_bare(layer):
-            layer.set_processor(OneTokenAttention(layer.processor))
+            processor: Any = OneTokenAttention(layer.processor)
+            layer.set_processor(processor)
 
 
 def _is_plain(block: Any) -> bool:
