@@ -85,7 +85,7 @@ def truth(scene: Scene, image_size: tuple[int, int]) -> NDArray[np.uint8]:
     """Ray-cast pictures [V, H, W, 3] of a town scene, as smooth as those that generators learn from."""
     from drivesim.town.raycast import Raycaster
 
-    return Raycaster(scene.rig.resized(image_size), samples_per_pixel=2).render(scene).images
+    return Raycaster(scene.rig.resized(image_size), samples_per_pixel=2).pictures(scene)
 
 
 def _resized(frames: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -121,7 +121,7 @@ def _write_clip(folder: Path, scenes: Sequence[Scene], raycaster: Raycaster, spe
     rows: dict[str, list[NDArray]] = {name: [] for name in FIELDS}
     for index, scene in enumerate(scenes):
         conditions = build_conditions([[scene]], [scenes[max(index - 1, 0)]], [scenes[0]], spec)
-        rows["frames"].append(raycaster.render(scene).images)
+        rows["frames"].append(raycaster.pictures(scene))
         for name in ("layout", "motion", "ego", "tags"):
             rows[name].append(getattr(conditions, name)[0, 0].numpy())
         assert conditions.previous_points is not None and conditions.object_pixels is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -17,8 +19,10 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(-2)
 
 
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)  # what is kept may serve in training too
 def sinusoidal_grid(height: int, width: int, channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Fixed position code [height * width, channels], half of it for rows, half for columns."""
+    """Fixed position code [height * width, channels], half of it for rows, half for columns; not to be changed."""
     quarter = channels // 4
     frequency = torch.exp(-torch.arange(quarter, device=device) * (torch.log(torch.tensor(100.0)) / quarter))
     row = (torch.arange(height, device=device)[:, None] * frequency)[:, None].expand(height, width, quarter)

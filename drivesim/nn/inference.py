@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import Tensor, nn
@@ -39,6 +40,9 @@ def prepare_for_inference(module: nn.Module) -> None:
         elif type(layer) is AutoencoderTinyBlock and isinstance(layer.skip, nn.Identity):
             if isinstance(layer.conv[1], nn.ReLU):
                 layer.__class__ = MergedTinyBlock
+        elif type(layer) is Attention and layer.is_cross_attention and _is_bare(layer):
+            processor: Any = OneTokenAttention(layer.processor)
+            layer.set_processor(processor)
 
 
 def _is_plain(block: Any) -> bool:
@@ -51,6 +55,12 @@ def _is_plain(block: Any) -> bool:
         and block.output_scale_factor == 1.0
         and isinstance(block.nonlinearity, nn.SiLU)
     )
+
+
+def _is_bare(attention: Any) -> bool:
+    """Whether an attention layer is nothing but its four projections."""
+    parts = attention.spatial_norm, attention.group_norm, attention.norm_q, attention.norm_cross
+    return not any(parts) and not attention.residual_connection and attention.rescale_output_factor == 1.0
 
 
 def _merges(x: Tensor) -> bool:
@@ -120,7 +130,7 @@ class MergedResnetBlock(ResnetBlock2D):
     """The residual block of a diffusers U-Net in five passes over memory instead of ten."""
 
     def forward(self, input_tensor: Tensor, temb: Any, *args: Any, **kwargs: Any) -> Tensor:
-        """Input [N, C, h, w] and time embedding [N, E]."""
+        """Input [N, C, h, w] and time embedding [N, E] or None."""
         x, second = input_tensor, self.conv2
         if not (_merges(x) and isinstance(second, PackedConv2d) and second._packs(x)):
             return super().forward(x, temb, *args, **kwargs)
@@ -128,6 +138,23 @@ class MergedResnetBlock(ResnetBlock2D):
         hidden = self.conv1(normalised(x, self.norm1, activate=True))
         hidden = normalised(hidden, self.norm2, shift, activate=True)
         return second.added(hidden, x if self.conv_shortcut is None else self.conv_shortcut(x))
+
+
+class OneTokenAttention:
+    """Cross-attention to a single token, which is that token's value whatever the queries are."""
+
+    def __init__(self, otherwise: Any) -> None:
+        self.otherwise = otherwise
+
+    def __call__(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, attention_mask: Any = None
+    ) -> Tensor:
+        """Queries [N, L, C] and tokens [N, T, E]."""
+        tokens = encoder_hidden_states
+        if tokens is None or tokens.shape[1] != 1 or attention_mask is not None or torch.is_grad_enabled():
+            out: Tensor = self.otherwise(attn, hidden_states, tokens, attention_mask)
+            return out
+        return attn.to_out[0](attn.to_v(tokens)).expand(*hidden_states.shape[:2], -1)
 
 
 class MergedTinyBlock(AutoencoderTinyBlock):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, TypeVar
 
 import torch
@@ -81,8 +81,10 @@ def project_to_ring(points: Tensor, intrinsics: Tensor, extrinsics: Tensor) -> t
     return camera, chosen.view(-1, views, 2, k, h, w).permute(0, 3, 1, 4, 5, 2), seen
 
 
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)  # what is kept may serve in training too
 def pixel_centres(size: tuple[int, int], device: torch.device) -> Tensor:
-    """(u, v) in [0, 1] of every pixel's centre [h, w, 2]."""
+    """(u, v) in [0, 1] of every pixel's centre [h, w, 2]; not to be changed."""
     h, w = size
     v, u = torch.meshgrid((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w, indexing="ij")
     return torch.stack([u, v], dim=-1).to(device)

@@ -48,35 +48,33 @@ class Raycaster:
 
     def render(self, scene: Scene) -> RenderedFrame:
         """Pictures and labels of all cameras. Raises ValueError where the scene has no map or no statics."""
-        background = background_of(scene)
-        objects = place_objects(scene, background.centre)
-        views = len(self.rig.names)
-        poses = (
-            scene.exposure_poses if scene.exposure_poses is not None else np.broadcast_to(scene.ego.pose, (views, 4, 4))
-        )
-        near_boxes = pixels_near_boxes(self.rig, poses, objects.tracks)
+        view = _View.of(self.rig, scene)
+        rays, hits = view.cast(self._centres)
+        color = view.shader(1).colors(rays, hits) if self.samples_per_pixel == 1 else self._mean_color(view)
+        return self._labelled(self._images(color), rays, hits, view)
 
-        def cast(directions: NDArray[np.float32]) -> tuple[Rays, Hits]:
-            rays = rig_rays(self.rig, directions, poses, background.centre)
-            return rays, trace(rays, background.tree, objects.trees, near_boxes)
+    def pictures(self, scene: Scene) -> NDArray[np.uint8]:
+        """The same pictures [V, H, W, 3] without labels."""
+        return self._images(self._mean_color(_View.of(self.rig, scene)))
 
-        shader = Shader(scene, background, objects, self.samples_per_pixel**-0.5)
-        rays, hits = cast(self._centres)
-        if self.samples_per_pixel == 1:
-            color = shader.colors(rays, hits)
-        else:
-            color = np.zeros_like(rays.direction.T, order="C")
-            for directions in self._samples:
-                color += shader.colors(*cast(directions))
-            color /= np.float32(self.samples_per_pixel)
-        return self._frame(color, rays, hits, background, objects)
+    def _mean_color(self, view: _View) -> NDArray[np.float32]:
+        """Colours [3, N] of all pixels."""
+        shader = view.shader(self.samples_per_pixel)
+        color = shader.colors(*view.cast(self._samples[0]))
+        for directions in self._samples[1:]:
+            color += shader.colors(*view.cast(directions))
+        return color if self.samples_per_pixel == 1 else color / np.float32(self.samples_per_pixel)
 
-    def _frame(
-        self, color: NDArray[np.float32], rays: Rays, hits: Hits, background: Background, objects: Objects
-    ) -> RenderedFrame:
-        """Pictures from colours [3, N], labels from hits."""
-        shape = (len(self.rig.names), *self.rig.image_size)
-        planes = np.minimum(np.maximum(color * np.float32(255.0) + np.float32(0.5), 0.0), 255.0).astype(np.uint8)
+    def _images(self, color: NDArray[np.float32]) -> NDArray[np.uint8]:
+        color = color * np.float32(255.0)
+        color += np.float32(0.5)
+        planes = np.clip(color, 0.0, 255.0, out=color).astype(np.uint8)
+        return cv2.merge(list(planes)).reshape(len(self.rig.names), *self.rig.image_size, 3)
+
+    def _labelled(self, images: NDArray[np.uint8], rays: Rays, hits: Hits, view: _View) -> RenderedFrame:
+        """Pictures with the labels that belong to hits."""
+        background, objects = view.background, view.objects
+        shape = images.shape[:3]
         semantic = np.full(len(hits.kind), semantics.SKY, np.uint8)
         instance = np.full(len(hits.kind), -1, np.int64)
         ground, static, moving = (np.flatnonzero(hits.kind == kind) for kind in (GROUND, STATIC, MOVING))
@@ -86,9 +84,34 @@ class Raycaster:
         owner = objects.mesh.owner.take(hits.face.take(moving))
         semantic[moving] = semantics.OBJECT_OFFSET + objects.tracks.class_ids.take(owner)
         instance[moving] = objects.tracks.ids.take(owner)
-        return RenderedFrame(
-            cv2.merge(list(planes)).reshape(*shape, 3),
-            hits.depth.reshape(shape),
-            semantic.reshape(shape),
-            instance.reshape(shape),
-        )
+        return RenderedFrame(images, hits.depth.reshape(shape), semantic.reshape(shape), instance.reshape(shape))
+
+
+@dataclass(frozen=True)
+class _View:
+    """A scene as a rig sees it."""
+
+    rig: CameraRig
+    scene: Scene
+    background: Background
+    objects: Objects
+    poses: NDArray[np.float64]  # [V, 4, 4] of the ego at exposure
+    near_boxes: NDArray[np.int64]  # rows of the rays that may hit objects
+
+    @classmethod
+    def of(cls, rig: CameraRig, scene: Scene) -> _View:
+        background = background_of(scene)
+        objects = place_objects(scene, background.centre)
+        poses = scene.exposure_poses
+        if poses is None:
+            poses = np.broadcast_to(scene.ego.pose, (len(rig.names), 4, 4))
+        return cls(rig, scene, background, objects, poses, pixels_near_boxes(rig, poses, objects.tracks))
+
+    def cast(self, directions: NDArray[np.float32]) -> tuple[Rays, Hits]:
+        """Rays in directions [V, H * W, 3] of the ego frame, and what they hit."""
+        rays = rig_rays(self.rig, directions, self.poses, self.background.centre)
+        return rays, trace(rays, self.background.tree, self.objects.trees, self.near_boxes)
+
+    def shader(self, samples: int) -> Shader:
+        """The light for so many samples per pixel."""
+        return Shader(self.scene, self.background, self.objects, samples**-0.5)

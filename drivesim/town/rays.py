@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
+import torch
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
@@ -19,6 +23,7 @@ Tree = tuple[EmbreeScene, int]  # and the number of its first face
 
 FAR = 1000.0  # nothing is seen beyond [m]
 SKY, GROUND, STATIC, MOVING = range(4)  # kinds of hits
+RAYS_PER_THREAD = 8192  # fewer are not worth another thread
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,10 @@ def trace(
     down = rays.direction[:, 2]
     reach = np.where(down < 0.0, rays.origin[:, 2] / -np.minimum(down, np.float32(-1e-9)), np.float32(FAR))
     np.minimum(reach, np.float32(FAR), out=reach)
-    static = scenery.run(rays.origin, rays.direction, dists=reach, output=1)
-    face = static["primID"]
+    static = _run(scenery, rays.origin, rays.direction, reach, output=1)
+    face, depth = (np.concatenate([part[name] for part in static]) for name in ("primID", "tfar"))
     kind = np.where(face >= 0, np.uint8(STATIC), np.where(reach < FAR, np.uint8(GROUND), np.uint8(SKY)))
-    hits = Hits(kind, np.where(face >= 0, static["tfar"], reach), face)
+    hits = Hits(kind, np.where(face >= 0, depth, reach), face)
     _trace_objects(rays, objects, hits, np.arange(len(kind)) if candidates is None else candidates)
     hits.depth[kind == SKY] = np.inf
     return hits
@@ -101,6 +106,28 @@ def _trace_objects(rays: Rays, trees: Sequence[Tree], hits: Hits, rows: NDArray[
         hits.depth[closer], hits.face[closer] = found["tfar"].take(near), found["primID"].take(near) + first_face
 
 
+def _run(tree: EmbreeScene, origin: Array, direction: Array, reach: Array | None = None, **options: Any) -> list[Any]:
+    """What `EmbreeScene.run` returns for consecutive parts of N rays, a thread each; as many as torch uses."""
+    threads = max(min(torch.get_num_threads(), len(origin) // RAYS_PER_THREAD), 1)
+    bounds = [len(origin) * part // threads for part in range(threads + 1)]
+
+    def part(start: int, end: int) -> Any:
+        dists = None if reach is None else reach[start:end]
+        return tree.run(origin[start:end], direction[start:end], dists=dists, **options)
+
+    others = [
+        _helpers(os.getpid(), threads - 1).submit(part, start, end)
+        for start, end in zip(bounds[1:-1], bounds[2:], strict=True)
+    ]
+    return [part(0, bounds[1]), *(other.result() for other in others)]
+
+
+@cache
+def _helpers(process: int, count: int) -> ThreadPoolExecutor:
+    """Threads of a process: those of its parent do not live on in it."""
+    return ThreadPoolExecutor(count)
+
+
 def blocked(trees: Sequence[Tree], start: Array, direction: Array) -> NDArray[np.bool_]:
     """Whether something stands between points [3, N] and a far light in one direction [3]."""
     found = np.zeros(start.shape[1], bool)
@@ -108,5 +135,5 @@ def blocked(trees: Sequence[Tree], start: Array, direction: Array) -> NDArray[np
         origin = np.ascontiguousarray(start.T)
         ways = np.ascontiguousarray(np.broadcast_to(direction, origin.shape))
         for tree, _ in trees:
-            found |= tree.run(origin, ways, query="OCCLUDED") >= 0
+            found |= np.concatenate(_run(tree, origin, ways, query="OCCLUDED")) >= 0
     return found

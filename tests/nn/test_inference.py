@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import Tensor, nn
@@ -109,3 +110,16 @@ def test_copies_share_no_packed_weights() -> None:
         twin = deepcopy(prepared)
         assert isinstance(twin[0], PackedConv2d) and twin[0]._order is None
         assert torch.equal(twin(x), found)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("tokens", [1, 3])
+def test_attention_to_one_token_is_the_same_to_the_bit(dtype: torch.dtype, tokens: int) -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(Attention(40, cross_attention_dim=24, heads=5, dim_head=8)).to(dtype).eval()
+    prepared = deepcopy(plain)
+    prepare_for_inference(prepared)
+    x, keys = torch.randn(6, 10, 40).to(dtype), torch.randn(6, tokens, 24).to(dtype)
+    with torch.inference_mode():
+        assert torch.equal(plain[0](x, keys), prepared[0](x, keys))
+    assert torch.equal(plain[0](x, keys), prepared[0](x, keys))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from drivesim.geometry import box_corners, project, transform_points
 from drivesim.scene import CAMERAS, CLASS_ID, OBJECT_CLASSES, TIMES_OF_DAY, WEATHERS, EgoState, Scene, Tags
@@ -290,3 +291,19 @@ def test_objects_far_from_the_pictures_cost_nothing_and_hide_nothing() -> None:
     assert 0 < len(rows) < 6 * 72 * 128
     assert np.array_equal(some.depth, every.depth) and np.array_equal(some.face, every.face)
     assert set(np.flatnonzero(every.kind == MOVING)) <= set(rows)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("tags", [Tags("sunny", "day"), Tags("rain", "night")])
+def test_pictures_are_those_of_a_render_on_any_number_of_threads(samples: int, tags: Tags) -> None:
+    scene = synthetic_scene(tags=tags)
+    caster = Raycaster(nuscenes_rig(), samples)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        expected = caster.render(scene).images
+        torch.set_num_threads(3)
+        assert np.array_equal(caster.pictures(scene), expected)
+        assert np.array_equal(caster.render(scene).images, expected)
+    finally:
+        torch.set_num_threads(before)

@@ -28,7 +28,7 @@ class RaycastGenerator:
         """Pictures uint8 [B, T, V, H, W, 3]. Raises ValueError if a scene is not of the town."""
         worlds = []
         for frames in conditions.scenes:
-            pictures = [torch.from_numpy(self._raycaster(scene.rig).render(scene).images) for scene in frames]
+            pictures = [torch.from_numpy(self._raycaster(scene.rig).pictures(scene)) for scene in frames]
             worlds.append(torch.stack(pictures))
         return torch.stack(worlds), None
 

@@ -60,11 +60,11 @@ class LayoutEncoder(nn.Module):
 
     def forward(self, layout: Tensor) -> Tensor:
         """Features at the U-Net's first resolution."""
-        layers: Any = self.layers
-        first, *rest = layers  # of which the first folds as it goes: the stride of a convolution is its size
+        first = self.layers[0]  # folds as it goes: a convolution whose stride is its size
+        assert isinstance(first, nn.Conv2d)
         kernel = first.weight.view(-1, layout.shape[1], self.stride, self.stride)
         x = conv2d(layout, kernel, first.bias, self.stride)
-        for layer in rest:
+        for layer in list(self.layers)[1:]:
             x = layer(x)
         return x
 
