@@ -17,6 +17,11 @@ matplotlib.rcParams["svg.fonttype"] = "none"  # words stay words
 matplotlib.rcParams["font.family"] = "sans-serif"
 COLORS = ("#2a9d8f", "#e76f51", "#4361ee", "#e9b44c", "#9b5de5", "#577590", "#d62976", "#6a994e")
 ALERT = "#c8402f"
+CRITERIA = {
+    "reach": "did not get there", "no_collision": "collision", "max_impact_speed": "hit something too fast",
+    "stay_on_road": "left the road", "max_offset": "too far from its lane", "max_speed": "too fast",
+    "clearance": "passed too close", "passed_by": "let nobody pass",
+}  # fmt: skip
 
 
 def color_of(index: int) -> str:
@@ -63,21 +68,30 @@ def time_line(rows: Sequence[Row], places: Mapping[str, int]) -> str:
     happened; `places` are those of the policies in the tables."""
     figure = Figure(figsize=(13, 1.9))
     axes = figure.add_subplot()
-    for row in rows:
+    for line, row in enumerate(rows):
         speed, color = row["speed"], color_of(places[row["policy"]])
         axes.plot(np.linspace(0.0, row["seconds"], len(speed)), speed, color=color, linewidth=1.5)
-        for event in row["events"]:
-            axes.plot(event["time"], speed[min(event["step"], len(speed) - 1)], "x", color=ALERT, markersize=8,
-                      markeredgewidth=2)  # fmt: skip
-            axes.axvline(event["time"], color=color, linewidth=1, linestyle=":")
-            axes.annotate(event["what"][0], (event["time"], 1.0), xycoords=("data", "axes fraction"), xytext=(3, -2),
-                          textcoords="offset points", fontsize=8, color=ALERT, va="top")  # fmt: skip
+        for time, words in faults(row):
+            height = np.interp(time, np.linspace(0.0, row["seconds"], len(speed)), speed)
+            axes.plot(time, height, "x", color=ALERT, markersize=8, markeredgewidth=2, clip_on=False)
+            axes.axvline(time, color=color, linewidth=1, linestyle=":")
+            axes.annotate(words, (time, 1.0), xycoords=("data", "axes fraction"), xytext=(-4, -2 - 11 * line),
+                          textcoords="offset points", fontsize=9, color=ALERT, va="top", ha="right")  # fmt: skip
     axes.set_xlim(left=0.0)
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("time [s]", fontsize=9)
     axes.set_ylabel("speed [m/s]", fontsize=9)
     _plain(axes)
     return _svg(figure)
+
+
+def faults(row: Row) -> list[tuple[float, str]]:
+    """When [s] a drive went wrong, and how; the last one is why it was not passed."""
+    found = [(event["time"], ", ".join(event["what"])) for event in row["events"]]
+    if row["passed"] or found:
+        return found
+    words = [CRITERIA.get(name, name.replace("_", " ")) for name in row.get("failed", ())]
+    return [(row["seconds"], ", ".join(words) or f"ended by {row['ending']}")]
 
 
 def _plain(axes: Axes) -> None:

@@ -90,8 +90,7 @@ def _shoot(take: _Take) -> None:
 
     run(env, policy, seed=job.drive.seed, options=job.drive.options, on_step=keep)
     last = pictures[-1].copy()
-    if row["events"]:
-        cv2.rectangle(last, (0, 0), (last.shape[1] - 1, last.shape[0] - 1), _FAULT, 2 * _BORDER)
+    cv2.rectangle(last, (0, 0), (last.shape[1] - 1, last.shape[0] - 1), _FAULT, 2 * _BORDER)
     with VideoWriter(take.film.video, 1.0 / env.step_seconds) as film:
         for picture in pictures:
             film.write(picture)

@@ -9,7 +9,7 @@ from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
-from drivesim.suites.figures import color_of, skill_profile, time_line
+from drivesim.suites.figures import color_of, faults, skill_profile, time_line
 from drivesim.suites.films import Film
 from drivesim.suites.one_drive import Row
 from drivesim.suites.summary import PUBLISHED, SHOWN, Interval, failures, left_out, policies_of, shares, summary
@@ -142,13 +142,10 @@ def _panel(row: Row, places: Mapping[str, int], film: Film | None) -> str:
 
 def outcome(row: Row) -> str:
     """What came of a drive, in words."""
-    last = row["events"][-1] if row["events"] else None
-    if last and not row["passed"]:
-        return f"{', '.join(last['what'])} at {last['time']:.1f} s"
     if row["passed"]:
         return f"passed, {row['seconds']:.1f} s"
-    criteria = [name.replace("_", " ") for name in row.get("failed", ())]
-    return f"failed: {', '.join(criteria)} ({row['seconds']:.1f} s)" if criteria else f"ended by {row['ending']}"
+    time, words = faults(row)[-1]
+    return f"{words} at {time:.1f} s"
 
 
 def _all_drives(rows: Sequence[Row]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from drivesim.commands.evaluate import entrants, run_suite
-from drivesim.suites.report import write_report
+from drivesim.suites.report import outcome, write_report
 from drivesim.suites.summary import (
     failures,
     interval,
@@ -75,6 +75,14 @@ def test_what_a_score_lacks_is_named_with_the_number_of_drives() -> None:
     rows = [row("A", "a", True, scores=lacking), row("A", "b", True)]
     assert "NAVSIM PDMS without ego progress in 1 of 2 drives" in left_out(rows)
     assert "NAVSIM PDMS without ego progress in 1 of 2 drives" in markdown(rows)
+
+
+def test_what_went_wrong_is_said_with_its_time() -> None:
+    hit = row("A", "a", False, seconds=0.5, failed=["no_collision"])
+    assert outcome(hit) == "hit car <b> at 0.5 s"
+    slow = row("A", "a", False, seconds=25.0, events=[], failed=["reach", "passed_by"])
+    assert outcome(slow) == "did not get there, let nobody pass at 25.0 s"
+    assert outcome(row("A", "a", True, seconds=3.04)) == "passed, 3.0 s"
 
 
 def test_skills_are_counted_per_policy() -> None:
