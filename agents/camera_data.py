@@ -16,6 +16,7 @@ from drivesim.data.episodes import Episode, open_episodes
 from drivesim.world import EVALUATION_TOWNS
 
 SOON = 1.0  # [s], the second instant at which cells are said to be taken
+Example = dict[str, NDArray]
 _BODY = 1.1  # [m] that boxes are grown by to both sides: half the ego and a little more
 
 
@@ -105,6 +106,22 @@ def taken_cells(cells: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArr
     return np.stack(found, 1).reshape(len(cells), 2, ROUTE_POINTS, len(OFFSETS)).astype(np.float32)
 
 
+def mirrored(example: Example) -> Example:
+    """The same example with left and right exchanged, which a driver who only looks at obstacles drives alike."""
+    width = example["pictures"].shape[2]
+    swap = {name: np.array(example[name]) for name in ("ego", "route", "boxes", "intrinsics", "trajectory")}
+    swap["ego"][2:4] *= -1.0
+    swap["route"][:, 1] *= -1.0
+    swap["boxes"][:, [1, 6, 8]] *= -1.0
+    swap["trajectory"][:, 1:] *= -1.0
+    swap["intrinsics"][:, 0, 2] = width - swap["intrinsics"][:, 0, 2]
+    ego, camera = np.diag([1.0, -1.0, 1.0, 1.0]), np.diag([-1.0, 1.0, 1.0, 1.0])
+    swap["extrinsics"] = (ego @ example["extrinsics"] @ camera).astype(np.float32)
+    for name in ("pictures", "past"):
+        swap[name] = np.ascontiguousarray(example[name][:, :, ::-1])
+    return example | swap
+
+
 class Jitter:
     """Pictures of another camera: brightness, contrast and colour balance, noise, and now and then a blur as generated
     pictures have it; the same in both moments of an example."""
@@ -134,7 +151,8 @@ class Jitter:
 
 
 class CameraBatches:
-    """Batches of examples from drives, a pure function of the step number; at will with jittered pictures."""
+    """Batches of examples from drives, a pure function of the step number. Half of the training examples
+    are mirrored; with `jitter` pictures are changed, too."""
 
     def __init__(self, drives: list[Drive], batch: int, seed: int, jitter: bool = False) -> None:
         self._drives, self._batch, self._seed = drives, batch, seed
@@ -169,22 +187,22 @@ class CameraBatches:
         return self._permutation
 
     def examples(self, chosen: NDArray[np.int64], random: np.random.Generator | None = None) -> dict[str, Tensor]:
-        """Examples (drive, picture) [B, 2] as one batch, jittered if `random` is given to do it with."""
-        pictures, past, columns = [], [], []
-        for number, picture in chosen:
-            drive = self._drives[number]
-            row, before = picture * drive.every, max(0, picture - LAG // drive.every)
-            pair = (drive.frames[picture], drive.frames[before])
-            if self._jitter is not None and random is not None:
-                pair = self._jitter(pair, random)
-            pictures.append(pair[0])
-            past.append(pair[1])
-            columns.append([drive.ego[row], drive.route[row], drive.boxes[row], drive.intrinsics, drive.extrinsics,
-                            drive.trajectory[row], drive.known[row]])  # fmt: skip
-        names = ("ego", "route", "boxes", "intrinsics", "extrinsics", "trajectory", "known")
-        batch = {name: torch.from_numpy(np.stack(values)) for name, values in zip(names, zip(*columns))}
+        """Examples (drive, picture) [B, 2] as one batch; `random` mirrors half of them, and jitters if that is set."""
+        rows = [self._example(number, picture, random) for number, picture in chosen.tolist()]
+        batch = {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
         cells = grid_around(batch["route"]).numpy()
         taken = torch.from_numpy(taken_cells(cells, batch["boxes"].numpy()))
-        return batch | {
-            "pictures": torch.from_numpy(np.stack(pictures)), "past": torch.from_numpy(np.stack(past)), "taken": taken
+        return batch | {"taken": taken}
+
+    def _example(self, number: int, picture: int, random: np.random.Generator | None) -> Example:
+        drive = self._drives[number]
+        row, before = picture * drive.every, max(0, picture - LAG // drive.every)
+        now, past = drive.frames[picture], drive.frames[before]
+        if self._jitter is not None and random is not None:
+            now, past = self._jitter((now, past), random)
+        example = {
+            "pictures": np.asarray(now), "past": np.asarray(past), "ego": drive.ego[row], "route": drive.route[row],
+            "boxes": drive.boxes[row], "intrinsics": drive.intrinsics, "extrinsics": drive.extrinsics,
+            "trajectory": drive.trajectory[row], "known": drive.known[row],
         }  # fmt: skip
+        return mirrored(example) if random is not None and random.random() < 0.5 else example

@@ -3,7 +3,7 @@
     drivesim record policy=planners.lane_follower:LaneFollower env.generator=raycast pictures_every=6 disturbance=1 \
         episodes=160 out=data/drives
     python -m agents.camera_driver data=data/drives/episodes out=runs/camera_driver
-    drivesim evaluate policies=[runs/camera_driver/policy] suite=town env.generator=raycast
+    drivesim evaluate policies=[runs/camera_driver] suite=town env.generator=raycast
 
 Stop it at any time: the same command goes on from its checkpoint.
 """

@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from agents.route_frame import along_route
 
 CLASSES = 10
+NEAREST = 24  # of the observed boxes, which come nearest first
 _EGO_SEEN = [0, 3]  # speed and steering; a clone that sees its own acceleration just repeats it (Wen et al. 2020)
 
 
 class CloneNetwork(nn.Module):
     """Maps observations [B, ...] to actions [B, *action_shape].
 
-    Boxes are a set: each is seen in the frame of the route, passes through the same small network, and the maximum over
-    all is taken (Deep Sets, Zaheer et al. 2017). Other observations are flattened.
+    Boxes, the nearest 24, are a set: each is seen in the frame of the route, passes through the same small network, and
+    the maximum over all is taken (Deep Sets, Zaheer et al. 2017). Other observations are flattened.
     """
 
     action_mean: Tensor  # [A]
@@ -66,6 +67,7 @@ class CloneNetwork(nn.Module):
 
     def _surroundings(self, boxes: Tensor, ego: Tensor, route: Tensor) -> Tensor:
         """What boxes [B, N, 10] come to [B, width]."""
+        boxes = boxes[:, :NEAREST]
         there = boxes[..., 9] >= 0.0
         place, direction = along_route(boxes[..., :2], route)
         turn = boxes[..., 6] - torch.atan2(direction[..., 1], direction[..., 0])

@@ -68,7 +68,7 @@ def seen_by(policy: Policy, observation: Observation) -> Observation:
 
 def load_policy(path: str, **options: Any) -> Policy:
     """The policy of a class "module.sub:Class" (found from the working directory too) or of a file of weights, which
-    may also be named by the folder that holds it alone.
+    may also be named by the folder that holds it alone, or that by the one around it if its own name is `policy`.
 
     `options` are arguments of the class, or those of `drivesim.network_policy.load_network_policy` or
     `drivesim.agent_policy.load_agent`. Nothing is unpickled. Raises ValueError with the reason if there is no such
@@ -90,12 +90,15 @@ def load_policy(path: str, **options: Any) -> Policy:
 
 
 def _in_folder(path: str) -> str:
-    """The file of weights in a folder; other paths as they are. ValueError if there is none or more than one."""
-    if not Path(path).is_dir():
+    """The file of weights in a folder, or in its folder `policy` as training scripts leave one; other paths as they
+    are. ValueError if there is none or more than one."""
+    folder = Path(path)
+    if not folder.is_dir():
         return path
-    found = sorted(str(file) for file in Path(path).iterdir() if file.suffix in (*NETWORK_FILES, *AGENT_FILES))
+    folder = folder / "policy" if (folder / "policy").is_dir() else folder
+    found = sorted(str(file) for file in folder.iterdir() if file.suffix in (*NETWORK_FILES, *AGENT_FILES))
     if len(found) != 1:
-        raise ValueError(f"policy: found {found or 'no policy'} in the folder {path}, accepted one of "
+        raise ValueError(f"policy: found {found or 'no policy'} in the folder {folder}, accepted one of "
                          f"{(*NETWORK_FILES, *AGENT_FILES)}")  # fmt: skip
     return found[0]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.behaviour_cloning import Settings, load_examples, train
+from agents.behaviour_cloning import CloneBatches, Examples, Settings, joined, load_examples, train
 from agents.clone_network import CloneNetwork
 from agents.command_line import settings_of
 from drivesim.data.episodes import open_episodes
@@ -29,8 +29,9 @@ def small(episodes: Path, out: Path, **changes: object) -> Settings:
 
 
 def test_the_clone_does_what_its_driver_did(episodes: Path, tmp_path: Path) -> None:
-    folder = train(small(episodes, tmp_path / "run", steps=400, learning_rate=3e-3))
-    policy = load_policy(str(folder))
+    folder = train(small(episodes, tmp_path / "run", steps=150, learning_rate=3e-3))
+    assert folder == tmp_path / "run" / "policy"
+    policy = load_policy(str(tmp_path / "run"))
     assert policy.action == "physical" and policy.observation == ("boxes",)
     episode = open_episodes(episodes)[0]
     seen = {name: np.array(episode.array(f"observation_{name}")) for name in ("ego", "route", "boxes")}
@@ -58,13 +59,26 @@ def test_boxes_that_are_not_there_do_not_matter() -> None:
     boxes[..., 9] = -1.0
     boxes[0, 0] = torch.tensor([12.0, 1.0, 0.8, 2.0, 4.0, 1.6, 0.1, 3.0, 0.0, 0.0])
     seen = {"ego": torch.rand(1, 7), "route": torch.rand(1, 20, 2).cumsum(1), "boxes": boxes}
-    shuffled = boxes[:, torch.randperm(64)]
+    shuffled = torch.cat([boxes[:, torch.randperm(24)], boxes[:, 24:]], 1)
     fewer = boxes[:, :5]
     for other in (shuffled, fewer):
         torch.testing.assert_close(network(seen), network(seen | {"boxes": other}))
     nobody = boxes.clone()
     nobody[..., 9] = -1.0
     assert not torch.allclose(network(seen), network(seen | {"boxes": nobody}))
+
+
+def test_half_of_a_batch_is_mirrored(episodes: Path) -> None:
+    examples = joined(load_examples(episodes, ["boxes"]))
+    seen, wanted = CloneBatches(examples, 8, 0)(5), examples.action
+    rows = np.random.default_rng([0, 5]).integers(len(wanted), size=8)
+    sign = torch.tensor([-1.0] * 4 + [1.0] * 4)
+    torch.testing.assert_close(seen["action"], wanted[rows] * torch.stack([torch.ones(8), sign], 1))
+    torch.testing.assert_close(seen["route"][..., 1], sign[:, None] * examples.observation["route"][rows][..., 1])
+    torch.testing.assert_close(seen["boxes"][..., 0], examples.observation["boxes"][rows][..., 0])
+    flat = {name: value for name, value in examples.observation.items() if name != "boxes"}
+    unknown = Examples(flat | {"state": torch.zeros(len(wanted), 3)}, wanted, examples.kind, examples.shape)
+    torch.testing.assert_close(CloneBatches(unknown, 8, 0)(5)["action"], wanted[rows])
 
 
 def test_data_that_cannot_be_cloned_is_refused(episodes: Path, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents.camera_data import CameraBatches, future, load_drives, taken_cells
+from agents.camera_data import CameraBatches, future, load_drives, mirrored, taken_cells
 from agents.camera_driver import Settings, train
 from agents.camera_network import OFFSETS
-from drivesim.geometry import pose_from_xy_yaw
+from drivesim.geometry import invert_pose, pose_from_xy_yaw, project, transform_points
 from drivesim.policy import load_policy
 from drivesim.rollout import make_env, run
 from tests.agents.recordings import recorded
@@ -56,6 +56,29 @@ def test_cells_under_a_box_are_taken_now_and_where_it_will_be() -> None:
     now, soon = taken_cells(cells, boxes)[0]
     assert np.argwhere(now).tolist() == [[8, 2], [9, 2], [10, 2]]  # 18, 20, 22 m
     assert np.argwhere(soon).tolist() == [[13, 2], [14, 2], [15, 2]]
+
+
+def test_a_mirrored_example_is_seen_and_driven_in_the_mirror(episodes: Path) -> None:
+    drive = load_drives(episodes)[0]
+    example = {
+        "pictures": drive.frames[1], "past": drive.frames[0], "ego": drive.ego[6], "route": drive.route[6],
+        "boxes": drive.boxes[6], "intrinsics": drive.intrinsics, "extrinsics": drive.extrinsics,
+        "trajectory": drive.trajectory[6], "known": drive.known[6],
+    }  # fmt: skip
+    mirror = mirrored(example)
+    point = np.array([12.0, 3.0, 1.0])
+    for view in range(6):
+        pixel, depth = project(transform_points(invert_pose(drive.extrinsics[view]), point), drive.intrinsics[view])
+        other, same = project(
+            transform_points(invert_pose(mirror["extrinsics"][view]), point * (1, -1, 1)), mirror["intrinsics"][view]
+        )
+        assert same == pytest.approx(depth, abs=1e-3)
+        if depth > 0.5:
+            np.testing.assert_allclose(other, (SIZE[1] - pixel[0], pixel[1]), atol=1e-2)
+    # Turned by a rate the other way, the path ends at the mirrored place.
+    np.testing.assert_array_equal(mirror["trajectory"], example["trajectory"] * np.array([1, -1, -1], np.float32))
+    again = mirrored(mirror)
+    assert all(np.allclose(again[name], example[name], atol=1e-4) for name in example)
 
 
 def test_examples_pair_pictures_with_those_of_half_a_second_before(episodes: Path) -> None:
