@@ -65,8 +65,8 @@ class NuScenesSource:
     """World source over a nuScenes-format data set: the agent drives, the others do what they did.
 
     Others replay their log (they do not react); after the last key frame they go on with constant velocity, so a drive
-    never ends for lack of data. The route is the recorded path. Without map expansion nothing counts as off the road; `map_from` names ScenarioNet
-    records of the same scenes whose maps are taken then.
+    never ends for lack of data. The route is the recorded path. Without map expansion nothing counts as off the road;
+    `map_from` names ScenarioNet records of the same scenes whose maps are taken then.
     """
 
     def __init__(
