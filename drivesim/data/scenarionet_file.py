@@ -12,14 +12,29 @@ from numpy.typing import NDArray
 
 MAX_BYTES = 1_000_000_000
 _ARRAY = np.zeros(1)
+
+
+class _Refused(Exception):
+    """A name that a record must not hold."""
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    """Bytes as the protocols before 3 write them: `_codecs.encode`, but of one encoding alone."""
+    if encoding != "latin1":
+        raise _Refused(f"_codecs.encode({str(encoding)[:20]!r})")
+    return text.encode("latin1")
+
+
+_KINDS = (bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
 # All that a record may name, under the module names of numpy 1 and 2. Nothing is ever imported by a name in a file.
 _ACCEPTED: dict[str, Any] = {
     "numpy.ndarray": np.ndarray,
     "numpy.dtype": np.dtype,
     "collections.defaultdict": defaultdict,
     "collections.OrderedDict": OrderedDict,
-    **{f"builtins.{kind.__name__}": kind
-       for kind in (bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)},
+    "_codecs.encode": _encoded,
+    "__builtin__.long": int,
+    **{f"{module}.{kind.__name__}": kind for module in ("builtins", "__builtin__") for kind in _KINDS},
     **{f"numpy.{core}.multiarray._reconstruct": _ARRAY.__reduce__()[0] for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray.scalar": np.float64(0).__reduce__()[0] for core in ("core", "_core")},
     **{f"numpy.{core}.numeric._frombuffer": _ARRAY.__reduce_ex__(5)[0] for core in ("core", "_core")},
@@ -41,10 +56,6 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         raise _Refused(f"the persistent object {str(pid)[:60]!r}")
-
-
-class _Refused(Exception):
-    """A name that a record must not hold."""
 
 
 def load_record(path: Path) -> Record:

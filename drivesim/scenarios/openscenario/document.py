@@ -210,7 +210,7 @@ def declared(element: Element, given: Mapping[str, str] | None = None) -> dict[s
     values: dict[str, str] = {}
     for item in [] if declarations is None else declarations.all("ParameterDeclaration"):
         name = item.name().lstrip("$")
-        item.mark("parameterType")
+        item.mark("parameterType", "value")
         inside = item.with_parameters(values)
         values[name] = str((given or {}).get(name, "")) or inside.text("value")
         for group in item.all("ConstraintGroup"):

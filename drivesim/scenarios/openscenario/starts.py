@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drivesim.scenarios.openscenario.actions import private_steps
 from drivesim.scenarios.openscenario.cast import Cast, Part
 from drivesim.scenarios.openscenario.catalogs import Catalogs
@@ -28,8 +30,12 @@ def read_starts(storyboard: Element, cast: Cast, catalogs: Catalogs) -> tuple[di
             raise item.error(f"the entity {name!r}", f"one of {', '.join(cast.parts)}", "entityRef")
         private.setdefault(name, []).extend(item.all("PrivateAction"))
     _place(private, cast)
-    _first_speeds(private, cast)
-    steps = [step for name, items in private.items() for step in _first_steps(items, cast.parts[name], cast, catalogs)]
+    done = _first_speeds(private, cast)
+    steps = [
+        step
+        for name, items in private.items()
+        for step in _first_steps([item for item in items if item.node not in done], cast.parts[name], cast, catalogs)
+    ]
     return weather, steps
 
 
@@ -55,17 +61,17 @@ def _place(private: dict[str, list[Element]], cast: Cast) -> None:
             part.entity.element.find(LEFT_OUT, f"{name!r} takes no part, as its place is not known")
 
 
-def _first_speeds(private: dict[str, list[Element]], cast: Cast) -> None:
-    """Init speeds that are simply there: absolute ones first, then those relative to them."""
-    later = []
+def _first_speeds(private: dict[str, list[Element]], cast: Cast) -> set[Any]:
+    """Sets speeds that are simply there, absolute ones first, then those relative to them; returns the private actions
+    that do so."""
+    found: list[tuple[Part, Element, Element]] = []
     for name, items in private.items():
         for item in items:
-            for action in (a for a in item.children() if a.tag == "LongitudinalAction"):
-                for speed in (a for a in action.children() if a.tag == "SpeedAction"):
-                    if speed.need("SpeedActionDynamics").text("dynamicsShape") == "step":
-                        later.append((cast.parts[name], action, speed))
-    for part, action, speed in sorted(later, key=lambda entry: _is_relative(entry[2])):
-        action.record.elements.update((action.node, speed.node))
+            for action in item.children():
+                speed = action.get("SpeedAction") if action.tag == "LongitudinalAction" else None
+                if speed is not None and speed.need("SpeedActionDynamics").text("dynamicsShape") == "step":
+                    found.append((cast.parts[name], item, speed))
+    for part, _, speed in sorted(found, key=lambda entry: _is_relative(entry[2])):
         speed.need("SpeedActionDynamics").pass_over()
         target = speed.need("SpeedActionTarget").only("a target speed")
         value = target.number("value")
@@ -75,6 +81,7 @@ def _first_speeds(private: dict[str, list[Element]], cast: Cast) -> None:
             value = base * value if target.text("speedTargetValueType", "delta") == "factor" else base + value
             target.mark("continuous")
         part.speed = part.first_speed = limited_speed(target, value)
+    return {item.node for _, item, _ in found}
 
 
 def _first_steps(items: list[Element], part: Part, cast: Cast, catalogs: Catalogs) -> list[tuple[Part, Step]]:
@@ -82,7 +89,7 @@ def _first_steps(items: list[Element], part: Part, cast: Cast, catalogs: Catalog
     steps: list[Step] = []
     for item in items:
         for action in item.children():
-            if action.tag != "TeleportAction" and action.node not in item.record.elements:
+            if action.tag != "TeleportAction":
                 action.record.elements.add(action.node)
                 steps += private_steps(action, part, cast, catalogs)
     return [(part, step) for step in steps if step.do is not None and not part.is_ego]

@@ -139,7 +139,7 @@ class Story:
         found |= self._finish(storyboard, conditions)
         for name, groups in self.marks.items():
             found[name] = {"when": _one(written(groups))}
-        return _used(found)
+        return _used(_possible(found, storyboard))
 
     def _groups(self, planned: Planned, conditions: Conditions) -> list[Group]:
         """When something planned happens."""
@@ -186,14 +186,37 @@ def _one(groups: list[dict[str, Any]]) -> Any:
     return groups[0] if len(groups) == 1 else groups
 
 
+def _possible(events: dict[str, dict[str, Any]], storyboard: Element) -> dict[str, dict[str, Any]]:
+    """Events but those that wait for what never happens, which are noted."""
+    while True:
+        kept: dict[str, dict[str, Any]] = {}
+        for name, event in events.items():
+            groups = event["when"] if isinstance(event["when"], list) else [event["when"]]
+            possible = [group for group in groups if _followed([group]) <= set(events)]
+            if possible:
+                kept[name] = event | {"when": _one(possible)}
+            elif "do" in event:
+                storyboard.find(LEFT_OUT, f"{name} never happens, as it waits for what never happens")
+        if len(kept) == len(events):
+            return kept
+        events = kept
+
+
+def _followed(groups: list[dict[str, Any]]) -> set[str]:
+    """Events that some groups of conditions follow."""
+    names = set()
+    for group in groups:
+        after = group.get("after", [])
+        names |= {item["event"] for item in (after if isinstance(after, list) else [after])}
+    return names
+
+
 def _used(events: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Events that do something or that others follow."""
     while True:
         followed = set()
         for event in events.values():
-            for group in event["when"] if isinstance(event["when"], list) else [event["when"]]:
-                after = group.get("after", [])
-                followed |= {item["event"] for item in (after if isinstance(after, list) else [after])}
+            followed |= _followed(event["when"] if isinstance(event["when"], list) else [event["when"]])
         kept = {name: event for name, event in events.items() if "do" in event or name in followed}
         if len(kept) == len(events):
             return kept

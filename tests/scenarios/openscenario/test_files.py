@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drivesim.commands import import_scenario
 from drivesim.env import DriveWorldEnv
-from drivesim.scenarios import load_scenario
+from drivesim.scenarios import ScenarioError, load_scenario
 from drivesim.scenarios.openscenario import ImportSettings, UnsupportedScenario, import_openscenario
 from drivesim.scenarios.openscenario.findings import APPROXIMATED, LEFT_OUT
 from drivesim.scenarios.reader import scenario_of
 from drivesim.scenarios.yaml_tree import tree_of
+from tests.hydra_run import run_command
 
 HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("DRIVESIM_SHARED", "../shared")) / "data" / "openscenario"
@@ -112,6 +114,18 @@ def test_the_walker_goes_its_way_through_the_points(env: DriveWorldEnv) -> None:
     assert begun == pytest.approx((45.0 - 1.1 - np.sqrt(30.0**2 - 5.0**2)) / 8.0, abs=0.15)
     # 0.5 s to reach 1.5 m/s, from 0.
     assert walker[-1][1] == pytest.approx(-5.0 + 1.5 * ((len(places) - 1) / 12 - begun - 0.25), abs=0.4)
+
+
+def test_the_command_writes_a_scenario_and_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "made" / "night.yaml"
+    run_command(import_scenario, "import-scenario", f"file={HERE / 'night_walk.xosc'}", f"out={out}", "pick=1")
+    printed = capsys.readouterr().out
+    assert "night_walk.xosc:65: left out: " in printed and "2 left out, 1 approximated" in printed
+    assert load_scenario(out).place.pick == 1
+    assert [path.name for path in out.parent.iterdir()] == ["night.yaml"]
+    with pytest.raises(ScenarioError, match="accepted nothing such"):
+        import_scenario.convert(str(HERE / "night_walk.xosc"), tmp_path / "no.yaml", ImportSettings(strict=True))
+    assert not (tmp_path / "no.yaml").exists()
 
 
 def test_parameters_set_the_speed_of_the_ego() -> None:

@@ -268,6 +268,29 @@ def test_what_follows_something_waits_for_its_end(tmp_path: Path) -> None:
         assert (after["event"], after.get("delay", 0.0)) == ("e", delay)
 
 
+def test_what_waits_for_what_never_happens_is_listed(tmp_path: Path) -> None:
+    never = by_entity('<EndOfRoadCondition duration="1"/>')
+    named = 'storyboardElementType="event" storyboardElementRef="e"'
+    state = by_value(f'<StoryboardElementStateCondition {named} state="completeState"/>')
+    stop = f"<ConditionGroup>{state}</ConditionGroup>"
+    content, findings = imported(tmp_path, osc(trigger=never, stop=stop))
+    assert "events" not in content
+    texts = [finding.text for finding in findings]
+    assert [finding.kind for finding in findings] == [LEFT_OUT] * 3
+    assert any("EndOfRoadCondition is not supported" in text for text in texts)
+    assert "stop never happens, as it waits for what never happens" in texts
+
+
+def test_init_speeds_that_take_time_begin_at_rest(tmp_path: Path) -> None:
+    text = osc().replace(speed(8), to_speed("linear", "time", 4)).replace(speed(10), to_speed("cubic", "time", 4))
+    content, findings = imported(tmp_path, text)
+    assert "speed" not in content["actors"]["other"]
+    do = {"actor": "other", "speed": 3.0, "speed_over": 4.0}
+    assert content["events"]["init_other"] == {"when": {"time": 0.0}, "do": do}
+    assert content["ego"] == {"speed": 0.0}
+    assert [finding.kind for finding in findings] == [POLICY]
+
+
 def test_events_wait_for_their_act(tmp_path: Path) -> None:
     start = by_entity('<TraveledDistanceCondition value="5"/>')
     events = imported(tmp_path, osc(act_start=start))[0]["events"]

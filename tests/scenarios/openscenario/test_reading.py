@@ -50,7 +50,9 @@ def test_parameters_can_be_set_and_follow_each_other(tmp_path: Path) -> None:
     text = osc(declarations=declared, other='<LanePosition roadId="1" laneId="-2" s="$s"/>')
     assert imported(tmp_path, text)[0]["actors"]["other"]["at"] == pytest.approx(26.4)
     settings = ImportSettings(parameters={"base": 140})
-    assert imported(tmp_path, text, settings)[0]["actors"]["other"]["at"] == pytest.approx(66.4)
+    content, findings = imported(tmp_path, text, settings)
+    assert content["actors"]["other"]["at"] == pytest.approx(66.4)
+    assert not findings
     with pytest.raises(ScenarioError, match="no parameter 'bass' to set, accepted one of base, s"):
         imported(tmp_path, text, ImportSettings(parameters={"bass": 1}))
 
