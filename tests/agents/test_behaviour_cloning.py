@@ -29,7 +29,7 @@ def small(episodes: Path, out: Path, **changes: object) -> Settings:
 
 
 def test_the_clone_does_what_its_driver_did(episodes: Path, tmp_path: Path) -> None:
-    folder = train(small(episodes, tmp_path / "run", steps=150, learning_rate=3e-3))
+    folder = train(small(episodes, tmp_path / "run", steps=400, learning_rate=3e-3))
     assert folder == tmp_path / "run" / "policy"
     policy = load_policy(str(tmp_path / "run"))
     assert policy.action == "physical" and policy.observation == ("boxes",)
