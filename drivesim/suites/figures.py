@@ -87,7 +87,7 @@ def time_line(rows: Sequence[Row], places: Mapping[str, int]) -> str:
 
 def faults(row: Row) -> list[tuple[float, str]]:
     """When [s] a drive went wrong, and how; the last one is why it was not passed."""
-    found = [(event["time"], ", ".join(event["what"])) for event in row["events"]]
+    found = [(event["time"], ", ".join(event["what"]).replace("_", " ")) for event in row["events"]]
     if row["passed"] or found:
         return found
     words = [CRITERIA.get(name, name.replace("_", " ")) for name in row.get("failed", ())]

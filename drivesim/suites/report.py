@@ -145,7 +145,7 @@ def outcome(row: Row) -> str:
     if row["passed"]:
         return f"passed, {row['seconds']:.1f} s"
     time, words = faults(row)[-1]
-    return f"{words} at {time:.1f} s"
+    return f"{words} at {time:.1f} s" if row["events"] else f"{words}, {time:.1f} s"
 
 
 def _all_drives(rows: Sequence[Row]) -> str:

@@ -97,7 +97,7 @@ def left_out(rows: Sequence[Row]) -> list[str]:
     count = len(scored)
     sentences = [f"{PUBLISHED[key]} without {terms} in {n} of {count} drives" for (key, terms), n in found.items()]
     counted = sum("neuroncap" in values_of(row) for row in scored)
-    if counted < count:
+    if 0 < counted < count:
         sentences.append(f"NeuroNCAP over the {counted} drives in which a car that does not react hits something")
     return sentences
 

@@ -81,7 +81,7 @@ def test_what_went_wrong_is_said_with_its_time() -> None:
     hit = row("A", "a", False, seconds=0.5, failed=["no_collision"])
     assert outcome(hit) == "hit car <b> at 0.5 s"
     slow = row("A", "a", False, seconds=25.0, events=[], failed=["reach", "passed_by"])
-    assert outcome(slow) == "did not get there, let nobody pass at 25.0 s"
+    assert outcome(slow) == "did not get there, let nobody pass, 25.0 s"
     assert outcome(row("A", "a", True, seconds=3.04)) == "passed, 3.0 s"
 
 
