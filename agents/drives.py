@@ -10,12 +10,14 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from drivesim.env import DriveWorldEnv
+from drivesim.state_vector import FAR, FAST, GAPS, INSTANTS, SPEEDS
 from drivesim.world import EVALUATION_TOWNS
 
 ACTION, OBSERVATION = "route", ("state_vector",)
+_STANDSTILL = 2.0  # [m] that should be left
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class WorldConfig:
     scenarios: tuple[str, ...] = ()
     scenario_share: float = 0.0
     reward: Mapping[str, float] = field(default_factory=dict)
+    danger: float = 0.0
     reward_scale: float = 0.1
     density: int = 30
 
@@ -63,6 +66,7 @@ class TrainingDrives(gym.Wrapper):
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """As the environment, with scaled reward and light info."""
         observation, reward, terminated, truncated, info = self.env.step(action)
+        reward = float(reward) - self.config.danger * danger(observation)
         light: dict[str, Any] = {}
         if terminated or truncated:
             faults = any(hit["at_fault"] for hit in info["events"]["collisions"])
@@ -72,7 +76,22 @@ class TrainingDrives(gym.Wrapper):
                 "fault": float(faults or info["events"]["off_road"]),
                 "hit": float(bool(info["events"]["collisions"]) and not faults),
             }
-        return observation, self.config.reward_scale * float(reward), terminated, truncated, light
+        return observation, self.config.reward_scale * reward, terminated, truncated, light
+
+
+def danger(observation: Mapping[str, NDArray]) -> float:
+    """0 to 1: how far the braking that what is in the way asks for exceeds 2 m/s^2, 1 from 6 m/s^2 on.
+
+    Collisions are rare; this tells of every step of the way to one. 0 without a state vector.
+    """
+    state = observation.get(OBSERVATION[0])
+    if state is None:
+        return 0.0
+    speed, gap = FAST * float(state[0]), np.where(state[GAPS] < 1.0, FAR * state[GAPS], np.inf)
+    closing = max(speed - FAST * float(state[SPEEDS][0]), 0.0)
+    now = 0.5 * closing**2 / max(float(gap[0]) - _STANDSTILL, 0.5)
+    later = 2.0 * (speed * INSTANTS[1:] - np.maximum(gap[1:] - 0.5 * _STANDSTILL, 0.0)) / INSTANTS[1:] ** 2
+    return float(np.clip((max(now, later.max()) - 2.0) / 4.0, 0.0, 1.0))
 
 
 def make_drives(

@@ -27,6 +27,8 @@ ROAD_POINTS = (2, 5, 10, 15, 22, 30)  # rows of the road's table, every 2 m
 FAR = 60.0  # [m], gap where nothing is in the way
 FAST = 20.0  # [m/s] that speeds are divided by
 VULNERABLE = [CLASS_ID[name] for name in ("pedestrian", "bicycle", "motorcycle")]
+GAPS = slice(7 + 2 * len(ROAD_POINTS), 7 + 2 * len(ROAD_POINTS) + len(INSTANTS))  # entries of the vector
+SPEEDS = slice(GAPS.stop, GAPS.stop + len(INSTANTS))
 SIZE = 7 + 2 * len(ROAD_POINTS) + 2 * len(INSTANTS) + 2 * (len(STRIPS) - 1) + 2 + 9 * NEIGHBOURS
 
 

@@ -8,13 +8,11 @@ import pytest
 from drivesim.env import DriveWorldEnv
 from drivesim.observations import Observation
 from drivesim.scene import Tracks, VehicleShape
-from drivesim.state_vector import FAR, FAST, INSTANTS, NEIGHBOURS, SIZE
+from drivesim.state_vector import FAR, FAST, GAPS, INSTANTS, NEIGHBOURS, SIZE, SPEEDS
 from tests.straight_road import StraightRoad, track
 
 SHAPE = VehicleShape()
 FRONT = SHAPE.length - SHAPE.rear_overhang  # [m]
-GAPS = slice(19, 25)
-SPEEDS = slice(25, 31)
 BESIDE = slice(31, 39)
 BEHIND = slice(39, 41)
 FIRST = slice(41, 50)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.drives import WorldConfig, make_drives, world_config
+from agents.drives import WorldConfig, danger, make_drives, world_config
+from drivesim.state_vector import FAR, FAST, GAPS, SIZE, SPEEDS
 from drivesim.world import EVALUATION_TOWNS
 
 
@@ -32,6 +33,19 @@ def test_a_drive_tells_at_its_end_what_became_of_it() -> None:
     assert infos[:5] == [{}] * 5
     drive = infos[5]["drive"]
     assert drive["seconds"] == pytest.approx(0.5) and drive["fault"] == 0.0 and 0.5 < drive["distance"] < 6.0
+
+
+def test_danger_is_the_braking_that_a_stopped_car_asks_for() -> None:
+    state = np.zeros(SIZE, np.float32)
+    state[0], state[GAPS] = 10.0 / FAST, 1.0
+    assert danger({"state_vector": state}) == danger({}) == 0.0
+    state[GAPS], state[SPEEDS] = 32.0 / FAR, 0.0  # 10 m/s in 30 m: 1.7 m/s^2
+    assert danger({"state_vector": state}) == 0.0
+    state[GAPS] = 14.5 / FAR  # in 12.5 m: 4 m/s^2
+    state[GAPS.start + 1 : GAPS.stop] = 1.0
+    assert danger({"state_vector": state}) == pytest.approx(0.5)
+    state[GAPS], state[GAPS.start + 2] = 1.0, 8.0 / FAR  # something crosses 8 m ahead in 1 s, 1 m to spare
+    assert danger({"state_vector": state}) == pytest.approx((2.0 * (10.0 - 7.0) - 2.0) / 4.0)
 
 
 def test_scenarios_come_with_their_share() -> None:
