@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -142,7 +143,7 @@ def train(settings: Settings) -> Path:
     held = max(1, len(parts) // 20) if len(parts) > 1 else 0
     examples = joined(parts[: len(parts) - held])
     sizes = {name: list(value.shape[1:]) for name, value in examples.observation.items()}
-    config = {"sizes": sizes, "action_shape": list(examples.shape), "width": settings.width}
+    config: dict[str, Any] = {"sizes": sizes, "action_shape": list(examples.shape), "width": settings.width}
     torch.manual_seed(settings.seed)
     network = CloneNetwork(**config)
     network.fit(examples.observation, examples.action)

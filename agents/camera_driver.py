@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import MISSING
@@ -66,7 +67,7 @@ def train(settings: Settings) -> Path:
     drives = load_drives(settings.data)
     held = max(1, round(VALIDATION_SHARE * len(drives))) if len(drives) > 1 else 0
     batches = CameraBatches(drives[: len(drives) - held], settings.batch, settings.seed, jitter=True)
-    config = {
+    config: dict[str, Any] = {
         "channels": list(settings.channels), "width": settings.width, "image_size": list(drives[0].frames.shape[2:4])
     }  # fmt: skip
     torch.manual_seed(settings.seed)

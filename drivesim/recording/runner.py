@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,11 +86,11 @@ def _performed(jobs: Sequence[tuple[RecordPlan, Path, int]], workers: int) -> It
 def _perform(job: tuple[RecordPlan, Path, int]) -> dict[str, Any]:
     """One drive, on one thread: the last bits of a generator's pictures depend on how many there are."""
     plan, out, index = job
-    makers = {
+    makers: dict[str, Callable[[], Taker]] = {
         EPISODES: lambda: EpisodeTaker(plan, out / EPISODES, index),
         DATASET: lambda: NuScenesTaker(out / DATASET, index),
     }
-    takers: list[Taker] = [makers[name]() for name in _formats_missing(plan, out, index)]
+    takers = [makers[name]() for name in _formats_missing(plan, out, index)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
