@@ -25,8 +25,8 @@ def run(settings: dict[str, Any]) -> Recorded:
     """Records what the settings of the command ask for."""
     out, workers = Path(settings.pop("out")).resolve(), settings.pop("workers")
     disturbance = DisturbanceConfig(float(settings.pop("disturbance")))
-    lists: dict[str, Any] = {name: tuple(settings.pop(name)) for name in ("formats", "observation")}
-    return record(RecordPlan(**settings, **lists, disturbance=disturbance), out, workers)
+    settings |= {name: tuple(settings[name]) for name in ("formats", "observation")}
+    return record(RecordPlan(**settings, disturbance=disturbance), out, workers)
 
 
 def report(recorded: Recorded) -> str:

@@ -120,9 +120,9 @@ class EpisodeTaker:
     def take(self, moment: Moment) -> None:
         """One row."""
         plan, scene = self._plan, moment.scene
-        rows: dict[str, Any] = {
+        rows: dict[str, NDArray] = {
             "pose": scene.ego.pose, "tags": scene.tags.vector(), "action": moment.action, "executed": moment.executed,
-            "disturbed": np.array(moment.disturbed), "reward": np.float32(moment.reward),
+            "disturbed": np.array(moment.disturbed), "reward": np.array(moment.reward, np.float32),
             "terms": np.array([moment.terms[name] for name in _TERMS], np.float32),
         }  # fmt: skip
         for name, value in moment.observation.items():

@@ -90,7 +90,7 @@ def _perform(job: tuple[RecordPlan, Path, int]) -> dict[str, Any]:
         EPISODES: lambda: EpisodeTaker(plan, out / EPISODES, index),
         DATASET: lambda: NuScenesTaker(out / DATASET, index),
     }
-    takers: list[Taker] = [makers[name]() for name in _formats_missing(plan, out, index)]
+    takers = [makers[name]() for name in _formats_missing(plan, out, index)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
