@@ -296,3 +296,16 @@ def test_traces_say_who_saw_the_world() -> None:
         env = make_env(ROAD, policy, 0.5)
         assert run(env, policy).settings["policy_sees_world"] is sees
         assert not sees or policy.world is env  # type: ignore[attr-defined]
+
+
+def test_a_folder_stands_for_the_one_policy_in_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="found no policy in the folder .*, accepted one of"):
+        load_policy(str(tmp_path))
+    inner = tmp_path / "policy"
+    inner.mkdir()
+    (inner / "a.pt").touch()
+    with pytest.raises(ValueError, match="a.json"):  # it is looked at: what it lacks is its card
+        load_policy(str(tmp_path))
+    (inner / "b.zip").touch()
+    with pytest.raises(ValueError, match=r"a.pt.*b.zip.*in the folder .*policy, accepted one of"):
+        load_policy(str(tmp_path))
