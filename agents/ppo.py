@@ -68,7 +68,7 @@ def make_model(worlds: Any, settings: dict[str, Any]) -> PPO:
         device="cpu",
     )  # fmt: skip
     with torch.no_grad():
-        model.policy.get_parameter("action_net.bias").copy_(torch.tensor([0.6, 0.0]))
+        model.policy.get_parameter("action_net.bias").copy_(torch.tensor([0.2, 0.0]))
     set_deviation(model, settings["deviation"])
     return model
 

@@ -41,12 +41,12 @@ def network(width: int, outputs: int, last_gain: float) -> nn.Sequential:
 class Actor(nn.Module):
     """Normal distribution over actions [2] of the type "route"."""
 
-    def __init__(self, width: int = 128, deviation: Sequence[float] = (0.25, 0.3)) -> None:
+    def __init__(self, width: int = 128, deviation: Sequence[float] = (0.5, 0.1)) -> None:
         super().__init__()
         self.mean = network(width, 2, 0.01)
         self.log_deviation = nn.Parameter(torch.tensor(deviation).log())
         with torch.no_grad():
-            list(self.mean.parameters())[-1].copy_(torch.tensor([0.6, 0.0]))
+            list(self.mean.parameters())[-1].copy_(torch.tensor([0.2, 0.0]))
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """The mode [B, 2] for observations [B, D]: what drives after the training."""

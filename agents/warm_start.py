@@ -25,7 +25,7 @@ from drivesim.policy import Policy, load_policy
 from drivesim.route_action import AlongRoute
 from drivesim.vehicle import KinematicBicycle
 
-SCALE = np.array([1.0, 3.0], np.float32)  # of the actions: errors count relative to it
+SCALE = np.array([2.0, 1.0], np.float32)  # of the actions: errors count relative to it
 
 
 @hydra.main(config_path="pkg://agents.configs", config_name="warm_start", version_base="1.3")

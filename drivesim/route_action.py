@@ -27,7 +27,8 @@ LOOK_AHEAD, SHORTEST_LOOK_AHEAD = 0.8, 4.0  # [s], [m]
 
 @dataclass(frozen=True)
 class AlongRoute:
-    """Two numbers: share (0 to 1) of the speed that limits and bends allow, and offset (-3 to 3 m) left of the route.
+    """Two numbers in [-1, 1]: from standstill (-1) to all the speed that limits and bends allow (1), and how far left
+    of the route to drive (1: 3 m); `action` gives them for a share of the speed and an offset in metres.
 
     Pure pursuit (Coulter 1992) steers; speed differences decay within 0.6 s, with bounded jerk up to the braking that
     counts as comfortable and without bound beyond. Values outside the space are clipped.
@@ -39,14 +40,19 @@ class AlongRoute:
 
     def space(self) -> spaces.Box:
         """[2]."""
-        return spaces.Box(np.array([0.0, -MAX_OFFSET], np.float32), np.array([1.0, MAX_OFFSET], np.float32))
+        return spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    @staticmethod
+    def action(share: float, offset: float) -> NDArray[np.float32]:
+        """The action [2] for a share (0 to 1) of the free speed and an offset [m] left of the route."""
+        return np.array([2.0 * share - 1.0, offset / MAX_OFFSET], np.float32)
 
     def act(self, action: ArrayLike, ego: EgoState, road: RoadAhead | None = None) -> list[Control]:
         """What the controller makes of it; ValueError without a road."""
         if road is None:
             raise ValueError("action: found 'route' without a road, accepted with the road ahead of the ego")
-        share, offset = finite_values(action, ((2,),)).tolist()
-        share, offset = min(max(share, 0.0), 1.0), min(max(offset, -MAX_OFFSET), MAX_OFFSET)
+        speed, side = finite_values(action, ((2,),)).clip(-1.0, 1.0).tolist()
+        share, offset = 0.5 * (1.0 + speed), MAX_OFFSET * side
         wanted = (share * road.free_speed - ego.speed) / RESPONSE
         if wanted > -MAX_BRAKING:
             change = JERK * self.dt * self.chunk
@@ -63,8 +69,7 @@ class AlongRoute:
         # The circle of that wheel angle through the origin, at the same distance from it.
         wanted = 0.5 * (x * x + y * y) * math.tan(steering) / self.vehicle.shape.wheelbase
         offset = (wanted - y) / max(math.cos(heading), 0.3)
-        low, high = self.space().low, self.space().high
-        return np.clip(np.array([share, offset], np.float32), low, high)
+        return self.action(share, offset).clip(-1.0, 1.0)
 
 
 def _target(line: NDArray[np.float64], reach: float) -> int:

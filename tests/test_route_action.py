@@ -50,7 +50,7 @@ def test_free_speed_of_a_bend_is_what_the_lateral_acceleration_allows() -> None:
 def test_speed_settles_at_the_share(share: float) -> None:
     env = env_on(StraightRoad(speed=6.0))
     for _ in range(12 * 15):
-        env.step(np.array([share, 0.0]))
+        env.step(AlongRoute.action(share, 0.0))
     assert env.scene.ego.speed == pytest.approx(share * FALLBACK_SPEED, abs=0.05)
 
 
@@ -58,7 +58,7 @@ def test_speed_settles_at_the_share(share: float) -> None:
 def test_ego_settles_beside_the_route(offset: float) -> None:
     env = env_on(StraightRoad(speed=6.0))
     for _ in range(12 * 12):
-        env.step(np.array([0.6, offset]))
+        env.step(AlongRoute.action(0.6, offset))
     assert env.scene.ego.xy[1] == pytest.approx(offset, abs=0.02)
     assert env.scene.ego.yaw == pytest.approx(0.0, abs=0.01)
 
@@ -66,7 +66,7 @@ def test_ego_settles_beside_the_route(offset: float) -> None:
 def test_ego_stays_on_a_circle() -> None:
     env = env_on(Circle(speed=6.0))
     for _ in range(12 * 10):
-        _, _, terminated, _, info = env.step(np.array([1.0, 0.0]))
+        _, _, terminated, _, info = env.step(AlongRoute.action(1.0, 0.0))
     assert not terminated and abs(info["metrics"]["route_offset"]) < 0.5
 
 
@@ -74,9 +74,9 @@ def test_jerk_is_bounded_unless_it_brakes_hard() -> None:
     env = env_on(StraightRoad(speed=8.0))
     action, dt = AlongRoute(KinematicBicycle()), 1.0 / 12.0
     for share in (0.5, 1.0):  # from 8 m/s: mild braking, then speeding up
-        (acceleration, _), *_ = action.act(np.array([share, 0.0]), env.scene.ego, env.road)
+        (acceleration, _), *_ = action.act(action.action(share, 0.0), env.scene.ego, env.road)
         assert abs(acceleration) == pytest.approx(JERK * dt)
-    (acceleration, _), *_ = action.act(np.zeros(2), env.scene.ego, env.road)
+    (acceleration, _), *_ = action.act(action.action(0.0, 0.0), env.scene.ego, env.road)
     assert acceleration == pytest.approx(-8.0 / 0.6)  # the vehicle cuts it to its limit
 
 
@@ -87,7 +87,7 @@ def test_inverse_gives_the_action_back(source: StraightRoad) -> None:
     ego = replace(env.scene.ego, acceleration=-0.5)
     road = replace(env.road, scene=replace(env.scene, ego=ego))
     for offset in (-0.5, 0.0, 0.3):
-        wanted = np.array([7.0 / road.free_speed, offset])
+        wanted = action.action(7.0 / road.free_speed, offset)
         (acceleration, steering), *_ = action.act(wanted, ego, road)
         np.testing.assert_allclose(action.inverse(acceleration, steering, road), wanted, atol=0.05)
 
