@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections import OrderedDict
+import weakref
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -19,8 +19,8 @@ from drivesim.town.pyramid import Pyramid
 from drivesim.town.rays import ray_tree
 from drivesim.town.scenery import Scenery, scenery_of
 
-# A background (about 80 MB for a window of 490 m) is dropped when it was not among so many last uses: worlds that take
-# turns keep theirs, and what one world has left behind does not pile up.
+# A background (about 80 MB for a window of 490 m) goes with its map. Where saved worlds keep the map, it goes when it
+# was not among so many last uses: worlds that take turns keep theirs, and what is merely kept does not pile up.
 KEEP_FOR = 48
 
 
@@ -34,7 +34,7 @@ class Background:
     scenery: Scenery
     normals: NDArray[np.float32]  # [3, F] of the scenery
     tree: EmbreeScene
-    hd_map: HdMap = field(repr=False)
+    bounds: tuple[float, float, float, float]  # of the map, global
     statics: Statics = field(repr=False)
     _overlays: dict[object, Pyramid] = field(default_factory=dict, repr=False)
 
@@ -47,7 +47,14 @@ class Background:
         corner = (np.array([x0, y0]) - centre[:2]).astype(np.float32)
         normals = np.ascontiguousarray(scenery.mesh.normals().T)
         return cls(
-            centre, corner, GroundTexture.of_map(hd_map), scenery, normals, ray_tree(scenery.mesh), hd_map, statics
+            centre,
+            corner,
+            GroundTexture.of_map(hd_map),
+            scenery,
+            normals,
+            ray_tree(scenery.mesh),
+            hd_map.bounds,
+            statics,
         )
 
     def shadows(self, sun: NDArray[np.float32]) -> Pyramid:
@@ -56,19 +63,19 @@ class Background:
         if key not in self._overlays:
             for old in [name for name in self._overlays if name != "lamp"]:
                 del self._overlays[old]
-            self._overlays[key] = shadow_pyramid(self.statics, self.hd_map.bounds, sun)
+            self._overlays[key] = shadow_pyramid(self.statics, self.bounds, sun)
         return self._overlays[key]
 
     def lamplight(self) -> Pyramid:
         """Light of the street lamps on the ground."""
         if "lamp" not in self._overlays:
-            self._overlays["lamp"] = lamp_pyramid(self.statics, self.hd_map.bounds)
+            self._overlays["lamp"] = lamp_pyramid(self.statics, self.bounds)
         return self._overlays["lamp"]
 
 
 _C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 
-_cache: OrderedDict[tuple[int, int], tuple[Background, int]] = OrderedDict()  # with the number of the last use
+_cache: dict[tuple[int, int], tuple[Background, int]] = {}  # with the number of the last use
 _uses = count()
 
 
@@ -83,13 +90,19 @@ def background_of(scene: Scene) -> Background:
             f"Scene.{missing}: found None, accepted {accepted}; ray casting needs the map and the surroundings"
         )
     key, now = (id(scene.map), id(scene.statics)), next(_uses)
-    # A background holds its map and statics, so their ids stay taken for as long as it is kept.
-    background = _cache.pop(key)[0] if key in _cache else Background.of(scene.map, scene.statics)
+    if key not in _cache:
+        _cache[key] = Background.of(scene.map, scene.statics), now
+        weakref.finalize(scene.map, _forget, key).atexit = False
+    background = _cache[key][0]
     _cache[key] = background, now
-    while now - next(iter(_cache.values()))[1] >= KEEP_FOR:
-        _cache.popitem(last=False)
-        _return_memory()
+    for old in [old for old, (_, last) in _cache.items() if now - last >= KEEP_FOR]:
+        _forget(old)
     return background
+
+
+def _forget(key: tuple[int, int]) -> None:
+    if _cache.pop(key, None) is not None:
+        _return_memory()
 
 
 def _return_memory() -> None:

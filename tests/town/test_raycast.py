@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -191,6 +193,16 @@ def test_same_scene_same_bytes() -> None:
     other = Raycaster(nuscenes_rig()).render(synthetic_scene())
     for name in ("images", "depth", "semantic", "instance"):
         assert np.array_equal(getattr(first, name), getattr(other, name)), name
+
+
+def test_a_background_goes_with_its_map() -> None:
+    """Every reset of an environment that ray-casts its first picture only would leave one behind otherwise."""
+    scene = synthetic_scene()
+    background = weakref.ref(background_of(scene))
+    assert background_of(scene) is background()
+    del scene
+    gc.collect()
+    assert background() is None
 
 
 def test_turning_and_moving_the_world_changes_nothing() -> None:
