@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from tqdm import tqdm
 
-from agents.drives import WorldConfig, factories
+from agents.drives import ACTION, WorldConfig, factories
 from agents.learning_curve import LearningCurve
 
 
@@ -54,9 +54,7 @@ class Training(BaseCallback):
 
     def save(self) -> None:
         """Writes the checkpoint, each file to a temporary name first."""
-        partial = self.out / "partial.zip"
-        self.model.save(partial)
-        partial.replace(self.checkpoint)
+        write_agent(self.model, self.checkpoint)
         words = self.out / "progress.json.partial"
         words.write_text(json.dumps({"steps": self.model.num_timesteps}) + "\n")
         words.replace(self.out / "progress.json")
@@ -90,13 +88,19 @@ class Training(BaseCallback):
             self.bar.close()
 
 
+def write_agent(model: BaseAlgorithm, path: Path) -> None:
+    """Saves an agent with its action type (which `drivesim.agent_policy` reads); to a temporary name first."""
+    model.action_type = ACTION  # type: ignore[attr-defined]
+    partial = path.with_name(f"partial.{path.name}")
+    model.save(partial)
+    partial.replace(path)
+
+
 def finish(training: Training, model: BaseAlgorithm, title: str) -> None:
     """Writes the agent and the curve, and says where."""
     training.save()
     agent = training.out / "agent.zip"
-    partial = training.out / "agent.partial.zip"
-    model.save(partial)
-    partial.replace(agent)
+    write_agent(model, agent)
     picture = training.curve.draw(title)
     recent = training.curve.recent()
     if recent:

@@ -19,10 +19,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from tqdm import tqdm
 
 from agents.drives import OBSERVATION, TrainingDrives, make_drives, world_config
-from agents.sb3_training import plain, use_one_thread
+from agents.sb3_training import plain, use_one_thread, write_agent
 from drivesim.env import DriveWorldEnv
 from drivesim.policy import Policy, load_policy
-from drivesim.route_action import AlongRoute
+from drivesim.route_action import MAX_OFFSET, AlongRoute
 from drivesim.vehicle import KinematicBicycle
 
 SCALE = np.array([2.0, 1.0], np.float32)  # of the actions: errors count relative to it
@@ -57,10 +57,8 @@ def train(settings: dict[str, Any]) -> Path:
         told.append(record[1])
         error = _fit(pupil, np.concatenate(seen), np.concatenate(told), settings)
     agent = out / "agent.zip"
-    partial = out / "agent.partial.zip"
-    pupil.save(partial)
-    partial.replace(agent)
-    print(f"root mean square error: speed share {error[0]:.3f}, offset {error[1]:.2f} m")
+    write_agent(pupil, agent)
+    print(f"root mean square error: speed share {0.5 * error[0]:.3f}, offset {MAX_OFFSET * error[1]:.2f} m")
     print(f"agent    {agent.resolve()}\ndrive it:  drivesim drive policy={agent}")
     return agent
 

@@ -37,7 +37,7 @@ POLICY_MODULES = {
     "stable_baselines3.dqn.policies": "MultiInputPolicy",
 }
 ACTIVATIONS = (nn.Tanh, nn.ReLU, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU)
-TOLD_BY_BOUNDS = ("normalized", "route")  # action types that share their bounds with no other
+TOLD_BY_BOUNDS = ("normalized",)  # what a space of these bounds is taken for where nothing else is said
 _SPACE = re.compile(r"'(\w+)'[,:] Box\([^()]*\(([\d, ]+)\), \w+\)")
 _PICKLED = ":serialized:"
 _TRAINING_ONLY = ("optimizer_class", "optimizer_kwargs")
@@ -64,7 +64,8 @@ class AgentPolicy:
 
 
 def load_agent(path: Path, action: str | None = None) -> AgentPolicy:
-    """The agent of an archive; `action` names the action type it was trained with, needed where two share one space.
+    """The agent of an archive; `action` names the action type it was trained with. Without it that is the attribute
+    `action_type` that the saved model had, else what its action space tells.
 
     Raises ValueError with the field and the reason for anything that is not plain or does not fit this environment.
     """
@@ -128,6 +129,8 @@ def _picture_size(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _action_type(data: Mapping[str, Any], path: Path) -> str:
+    if "action_type" in data:
+        return str(data["action_type"])
     space = _described(data, "action_space", path)
     if "n" in space:
         return "discrete"
@@ -138,7 +141,8 @@ def _action_type(data: Mapping[str, Any], path: Path) -> str:
             return name
     raise ValueError(
         f"{path}: action_space: found low {bounds[0]}, high {bounds[1]}, shape {bounds[2]}; accepted those of "
-        f"{TOLD_BY_BOUNDS} and 'discrete', or the option action=... that names the type"
+        f"{TOLD_BY_BOUNDS} and 'discrete', or the option action=... (or an attribute action_type of the model) that "
+        "names the type"
     )
 
 

@@ -256,10 +256,14 @@ def test_agent_of_another_action_type_must_say_so(tmp_path: Path) -> None:
     from stable_baselines3 import PPO
 
     env = gym.make("DriveWorldState-v0", source=StraightRoad(speed=5.0), action="physical")
-    PPO("MultiInputPolicy", env, policy_kwargs={"net_arch": [8]}, device="cpu").save(tmp_path / "agent.zip")
+    model = PPO("MultiInputPolicy", env, policy_kwargs={"net_arch": [8]}, device="cpu")
+    model.save(tmp_path / "agent.zip")
     with pytest.raises(ValueError, match=r"action_space: found low .*; accepted .*action="):
         load_policy(str(tmp_path / "agent.zip"))
     assert load_policy(str(tmp_path / "agent.zip"), action="physical").action == "physical"
+    model.action_type = "physical"
+    model.save(tmp_path / "says_so.zip")
+    assert load_policy(str(tmp_path / "says_so.zip")).action == "physical"
     with pytest.raises(ValueError, match="policy.pth does not fit"):
         load_policy(str(tmp_path / "agent.zip"), action="trajectory")
 
