@@ -27,7 +27,7 @@ from drivesim.town.semantics import GRASS, OBJECT_OFFSET, ROAD
 from drivesim.vehicle import KinematicBicycle
 from drivesim.world import EVALUATION_TOWNS, TownSource
 
-REGIONS = ("all", "ground", "boxes", "rest")
+REGIONS = ("whole", "ground", "boxes", "rest")
 Scores = dict[str, list[float]]
 
 
@@ -151,7 +151,7 @@ def regions(frame: RenderedFrame) -> dict[str, NDArray[np.bool_]]:
     """Masks [V, H, W] of what the ray-caster saw: ground, boxes and the rest."""
     ground = (frame.semantic >= ROAD) & (frame.semantic <= GRASS)
     boxes = frame.semantic >= OBJECT_OFFSET
-    return {"all": np.ones_like(ground), "ground": ground, "boxes": boxes, "rest": ~ground & ~boxes}
+    return {"whole": np.ones_like(ground), "ground": ground, "boxes": boxes, "rest": ~ground & ~boxes}
 
 
 def _score(drives: Sequence[TruthfulDrive], config: EvaluationConfig, picture: Any) -> Scores:

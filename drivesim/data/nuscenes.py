@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from drivesim.data.interpolation import PoseLog, tracks_at
 from drivesim.data.nuscenes_reader import FRAME, NuScenesReader
+from drivesim.data.recorded_start import first_scene
 from drivesim.geometry import yaw_of_pose
 from drivesim.scene import CAMERAS, EgoState, Scene, Tracks
 
 __all__ = ["NuScenesReader", "NuScenesSource", "RecordedRoute", "RecordedWorld"]
 
 TRAFFIC = ("log", "none")
-RESET_OPTIONS = ("scene", "start_time", "weather", "time_of_day")
 ROUTE_STEP = 1.0  # [m] between route points
 ROUTE_BEFORE, ROUTE_BEYOND = 20.0, 400.0  # [m] of straight road added to both ends of the recorded path
 
@@ -85,24 +85,12 @@ class NuScenesSource:
 
     def check(self, seed: int, options: Mapping[str, Any]) -> None:
         """Raises ValueError if `reset` would."""
-        self._first_scene(seed, options)
-
-    def _first_scene(self, seed: int, options: Mapping[str, Any]) -> tuple[str, Scene]:
-        """Name and first instant of a drive."""
-        options = {name: value for name, value in options.items() if value is not None}
-        unknown = sorted(set(options) - set(RESET_OPTIONS))
-        if unknown:
-            raise ValueError(f"options: found {unknown}, accepted for recorded drives {list(RESET_OPTIONS)}")
-        names = self.reader.scene_names
-        name = str(options.get("scene", names[int(np.random.default_rng(seed).integers(len(names)))]))
-        scene = self.reader.scene(name, float(options.get("start_time", 0.0)))
-        tags = {key: options[key] for key in ("weather", "time_of_day") if key in options}
-        return name, replace(scene, tags=replace(scene.tags, **tags))
+        first_scene(self.reader, seed, options, "recorded drives")
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> RecordedWorld:
         """Begin a recorded drive. Options: scene (default: one drawn by the seed), start_time [s] after the first key
         frame (default 0), weather and time_of_day (default: those of the scene's description)."""
-        name, scene = self._first_scene(seed, options or {})
+        name, scene = first_scene(self.reader, seed, options or {}, "recorded drives")
         tracks = scene.tracks if self.traffic == "log" else Tracks.empty()
         if name not in self._routes:
             self._routes[name] = recorded_route(self.reader.drive(name).poses)

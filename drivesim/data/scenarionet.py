@@ -12,13 +12,13 @@ import numpy as np
 from drivesim.data.interpolation import SAME_INSTANT, ego_at, tracks_at
 from drivesim.data.nuscenes import RecordedRoute, recorded_route
 from drivesim.data.reactive_log import ReactiveLog, begin, reactive_tracks, step
+from drivesim.data.recorded_start import first_scene
 from drivesim.data.scenarionet_files import RecordFiles
 from drivesim.data.scenarionet_log import ScenarioLog
 from drivesim.scene import CameraRig, EgoState, HdMap, Scene, Tags, Tracks
 from drivesim.town.rig import nuscenes_rig
 
 TRAFFIC = ("log", "idm", "none")
-RESET_OPTIONS = ("scene", "start_time", "weather", "time_of_day")
 
 
 class ScenarioNetReader:
@@ -101,24 +101,12 @@ class ScenarioNetSource:
 
     def check(self, seed: int, options: Mapping[str, Any]) -> None:
         """Raises ValueError if `reset` would."""
-        self._first_scene(seed, options)
-
-    def _first_scene(self, seed: int, options: Mapping[str, Any]) -> tuple[str, Scene]:
-        """Name and first instant of a drive."""
-        options = {name: value for name, value in options.items() if value is not None}
-        unknown = sorted(set(options) - set(RESET_OPTIONS))
-        if unknown:
-            raise ValueError(f"options: found {unknown}, accepted for ScenarioNet records {list(RESET_OPTIONS)}")
-        names = self.reader.scene_names
-        name = str(options.get("scene", names[int(np.random.default_rng(seed).integers(len(names)))]))
-        scene = self.reader.scene(name, float(options.get("start_time", 0.0)))
-        tags = {key: options[key] for key in ("weather", "time_of_day") if key in options}
-        return name, replace(scene, tags=replace(scene.tags, **tags))
+        first_scene(self.reader, seed, options, "ScenarioNet records")
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> ScenarioNetWorld:
         """Begin a recorded drive. Options: scene (default: one drawn by the seed), start_time [s] after the first step
         (default 0), weather and time_of_day (default sunny and day: records do not tell)."""
-        name, scene = self._first_scene(seed, options or {})
+        name, scene = first_scene(self.reader, seed, options or {}, "ScenarioNet records")
         reactive = None
         if self.traffic == "idm":
             reactive = begin(self.reader.log(name).boxes, scene.timestamp)

@@ -49,12 +49,14 @@ class _Unpickler(pickle.Unpickler):
     """Resolves accepted names only."""
 
     def find_class(self, module: str, name: str) -> Any:
+        """What a name stands for; _Refused for all that is not accepted."""
         known = _ACCEPTED.get(f"{module}.{name}")
         if known is None:
             raise _Refused(f"{module}.{name}")
         return known
 
     def persistent_load(self, pid: Any) -> Any:
+        """Always _Refused: records hold no references to the outside."""
         raise _Refused(f"the persistent object {str(pid)[:60]!r}")
 
 

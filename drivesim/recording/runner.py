@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from drivesim.data.episodes import episode_folder
 from drivesim.policy import load_policy
+from drivesim.processes import in_processes, one_thread
 from drivesim.recording.drive import EpisodeTaker, Taker, record_drive, recording_env
 from drivesim.recording.nuscenes_taker import NuScenesTaker, check_drives, finish_dataset, part_file
 from drivesim.recording.plan import RecordPlan
@@ -48,7 +46,7 @@ def record(plan: RecordPlan, out: Path, workers: int = 1) -> Recorded:
     if plan.episodes > len(missing) > 0:
         print(f"{plan.episodes - len(missing)} of {plan.episodes} drives are there already in {out}")
     with tqdm(total=plan.episodes, initial=plan.episodes - len(missing), unit="drive", desc="record") as bar:
-        for head in _performed([(plan, out, index) for index in missing], workers):
+        for head in in_processes(_perform, [(plan, out, index) for index in missing], workers):
             bar.set_postfix_str(f"last {head['distance']:.0f} m, ended by {head['ending']}")
             bar.update()
     dataset = out / DATASET
@@ -68,35 +66,16 @@ def _formats_missing(plan: RecordPlan, out: Path, index: int) -> list[str]:
     return [name for name in plan.formats if not there[name]()]
 
 
-def _performed(jobs: Sequence[tuple[RecordPlan, Path, int]], workers: int) -> Iterator[dict[str, Any]]:
-    """What is to be told about every drive, as they end."""
-    if workers == 1:
-        yield from map(_perform, jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = [pool.submit(_perform, job) for job in jobs]
-        try:
-            for done in as_completed(waiting):
-                yield done.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
 def _perform(job: tuple[RecordPlan, Path, int]) -> dict[str, Any]:
-    """One drive, on one thread: the last bits of a generator's pictures depend on how many there are."""
+    """One drive; what is to be told about it."""
     plan, out, index = job
     makers: dict[str, Callable[[], Taker]] = {
         EPISODES: lambda: EpisodeTaker(plan, out / EPISODES, index),
         DATASET: lambda: NuScenesTaker(out / DATASET, index),
     }
     takers = [makers[name]() for name in _formats_missing(plan, out, index)]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         return record_drive(plan, index, takers)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _claim(out: Path, plan: RecordPlan) -> None:

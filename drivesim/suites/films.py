@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from drivesim.env import DriveWorldEnv
 from drivesim.policy import Observation
+from drivesim.processes import in_processes
 from drivesim.rollout import Trace, make_env, run
 from drivesim.suites.one_drive import Row
 from drivesim.suites.plan import Job
-from drivesim.suites.runner import in_processes
 from drivesim.video import VideoWriter
 
 SECONDS = 6.0  # before the end

@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from drivesim.processes import in_processes, one_thread
 from drivesim.suites.one_drive import Row, drive_once
 from drivesim.suites.plan import EvaluationPlan, Job
-
-Work = TypeVar("Work")
 
 
 def evaluate(plan: EvaluationPlan, out: Path, workers: int = 1) -> list[Row]:
@@ -47,42 +42,18 @@ def evaluate(plan: EvaluationPlan, out: Path, workers: int = 1) -> list[Row]:
     return rows
 
 
-def in_processes(work: Callable[[Work], None], jobs: Sequence[Work], workers: int) -> Iterable[None]:
-    """One entry per job that is done, in whatever order."""
-    if workers == 1:
-        for job in jobs:
-            work(job)
-            yield
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting = [pool.submit(work, job) for job in jobs]
-        try:
-            for done in as_completed(waiting):
-                yield done.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
 def perform(job: Job) -> None:
-    """Drives once and writes the result; what the drive raises becomes part of it.
-
-    One thread, whatever the number of workers: the last bits of a generator's pictures depend on how many there are.
-    """
+    """Drives once and writes the result; what the drive raises becomes part of it."""
     head = {"policy": job.entrant.name, "drive": job.drive.name, "skill": job.drive.skill,
             "difficulty": job.drive.difficulty, "seed": job.drive.seed, "digest": job.drive.digest}  # fmt: skip
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
-        found, trace = drive_once(job)
+        with one_thread():
+            found, trace = drive_once(job)
         row = head | found
         job.file.parent.mkdir(parents=True, exist_ok=True)
         _save_actions(job.actions, np.array([step.action for step in trace.steps]))
     except Exception as error:  # noqa: BLE001 - one broken drive must not end the evaluation
         row = head | {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-    finally:
-        torch.set_num_threads(threads)
     job.file.parent.mkdir(parents=True, exist_ok=True)
     _write(job.file, json.dumps(row, sort_keys=True) + "\n")
 

@@ -187,6 +187,7 @@ class _Plain(yaml.SafeDumper):
     """Writes everything out: scenario files have no anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
+        """Of everything."""
         return True
 
 
