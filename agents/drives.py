@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from drivesim.env import DriveWorldEnv
+from drivesim.scenarios.yaml_tree import ScenarioError
 from drivesim.state_vector import FAR, FAST, GAPS, INSTANTS, SPEEDS
 from drivesim.world import EVALUATION_TOWNS
 
@@ -31,6 +32,8 @@ class WorldConfig:
     scenario_share: float = 0.0
     reward: Mapping[str, float] = field(default_factory=dict)
     danger: float = 0.0
+    failure: float = 0.0
+    hold: int = 1
     reward_scale: float = 0.1
     density: int = 30
 
@@ -42,6 +45,8 @@ class WorldConfig:
             raise ValueError(f"world.scenario_share: found {self.scenario_share}, accepted 0 to 1")
         if self.scenario_share > 0.0 and not self.scenarios:
             raise ValueError("world.scenarios: found none, accepted at least one with a scenario_share above 0")
+        if self.hold < 1:
+            raise ValueError(f"world.hold: found {self.hold}, accepted at least 1")
 
 
 class TrainingDrives(gym.Wrapper):
@@ -53,30 +58,40 @@ class TrainingDrives(gym.Wrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """The next drive. Seeds say where drives begin, not in which town."""
-        if self.config.scenarios and self._random.random() < self.config.scenario_share:
-            chosen: dict[str, Any] = {"scenario": self._random.choice(self.config.scenarios), "variant": "random"}
-        else:
-            if self._driven % self.config.drives_per_town == 0:
-                self._town = self._random.randrange(self.config.towns)
-            self._driven += 1
-            chosen = {"town": self._town}
+        if self._driven % self.config.drives_per_town == 0:
+            self._town = self._random.randrange(self.config.towns)
+        self._driven += 1
         drive_seed = self._random.randrange(2**31) if seed is None else seed
-        return self.env.reset(seed=drive_seed, options=chosen | (options or {}))
+        while self._random.random() < self.config.scenario_share:
+            played = {"scenario": self._random.choice(self.config.scenarios), "variant": "random", "town": self._town}
+            try:
+                return self.env.reset(seed=drive_seed, options=played | (options or {}))
+            except ScenarioError:  # not every town has a place for every scenario
+                drive_seed = self._random.randrange(2**31)
+        return self.env.reset(seed=drive_seed, options={"town": self._town} | (options or {}))
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """As the environment, with scaled reward and light info."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        reward = float(reward) - self.config.danger * danger(observation)
+        """As the environment for as long as an action is held, with scaled reward and light info."""
+        total = 0.0
+        for _ in range(self.config.hold):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += float(reward) - self.config.danger * danger(observation)
+            if terminated or truncated:
+                break
         light: dict[str, Any] = {}
         if terminated or truncated:
             faults = any(hit["at_fault"] for hit in info["events"]["collisions"])
+            ended_badly = bool(info["events"]["collisions"] or info["events"]["off_road"])
+            failed = info["events"].get("scenario") == "failure"
+            total -= self.config.failure * float(failed and not ended_badly)
             light["drive"] = {
                 "distance": info["metrics"]["distance"],
                 "seconds": info["metrics"]["time"],
                 "fault": float(faults or info["events"]["off_road"]),
                 "hit": float(bool(info["events"]["collisions"]) and not faults),
+                "passed": float(not (failed or ended_badly)),
             }
-        return observation, self.config.reward_scale * reward, terminated, truncated, light
+        return observation, self.config.reward_scale * total, terminated, truncated, light
 
 
 def danger(observation: Mapping[str, NDArray]) -> float:

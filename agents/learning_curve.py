@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-FIELDS = ("steps", "minutes", "distance", "seconds", "fault", "hit")
+FIELDS = ("steps", "minutes", "distance", "seconds", "fault", "hit", "passed")
 
 
 class LearningCurve:
@@ -30,11 +30,13 @@ class LearningCurve:
 
     def recent(self, count: int = 100) -> dict[str, float]:
         """Means over the last drives: safe progress [m] (distance, 0 for a drive that ended by the agent's fault), and
-        the share of drives that ended so."""
+        the shares of drives that ended so, and that were passed."""
         rows = np.array(self.rows[-count:]).reshape(-1, len(FIELDS))
         if not len(rows):
             return {}
-        return {"safe_progress": float((rows[:, 2] * (1.0 - rows[:, 4])).mean()), "at_fault": float(rows[:, 4].mean())}
+        safe = rows[:, 2] * (1.0 - rows[:, 4])
+        means = {"safe_progress": safe, "at_fault": rows[:, 4], "passed": rows[:, 6]}
+        return {name: float(values.mean()) for name, values in means.items()}
 
     def save(self) -> None:
         """Writes the rows, to a temporary name first."""
@@ -47,12 +49,16 @@ class LearningCurve:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(8.0, 3.2), layout="constrained")
+        figure = Figure(figsize=(11.0, 3.2), layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(1, 2)
+        axes = figure.subplots(1, 3)
         rows = np.array(self.rows).reshape(-1, len(FIELDS))
-        curves = (rows[:, 2] * (1.0 - rows[:, 4]), 100.0 * rows[:, 4])
-        for axis, values, label in zip(axes, curves, ("safe progress [m]", "drives ended by own fault [%]")):
+        curves = {
+            "safe progress [m]": rows[:, 2] * (1.0 - rows[:, 4]),
+            "drives passed [%]": 100.0 * rows[:, 6],
+            "drives ended by own fault [%]": 100.0 * rows[:, 4],
+        }
+        for axis, (label, values) in zip(axes, curves.items()):
             if len(values):
                 width = min(window, len(values))
                 mean = np.convolve(values, np.ones(width) / width, mode="valid")

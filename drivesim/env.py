@@ -96,6 +96,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         self.observation_space = spaces.Dict(entries)  # type: ignore[assignment]
         self._state: EnvState | None = None
         self._window: Window | None = None
+        self._road: RoadAhead | None = None  # as it was last asked for
 
     # What a policy, a planner or a recorder may look at.
 
@@ -113,7 +114,9 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
     def road(self) -> RoadAhead:
         """The road along the route, as the ego is on it."""
         state = self._running("road")
-        return RoadAhead(state.world.scene, state.world.route, state.route)
+        if self._road is None or self._road.scene is not state.world.scene or self._road.position is not state.route:
+            self._road = RoadAhead(state.world.scene, state.world.route, state.route)
+        return self._road
 
     @property
     def frames(self) -> NDArray[np.uint8] | None:
@@ -351,7 +354,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         scene, route = state.world.scene, state.world.route.points
         ahead = points_ahead(route, state.route, scene.ego, ROUTE_POINTS, ROUTE_SPACING)
         frames = self._observed_frames(state)
-        view = View(scene, ahead, frames, self._truth, state.world.route, state.route)
+        view = View(scene, ahead, frames, self._truth, self.road)
         observation: Observation = {}
         for sensor in self._sensors:
             observation.update(sensor.observe(view))

@@ -16,14 +16,12 @@ from drivesim.geometry import box_footprints, wrap_angle
 from drivesim.ground_view import BirdsEyeView, coverage_pyramid
 from drivesim.map_raster import ROAD_BITS, map_raster
 from drivesim.road_ahead import LINE_POINTS, RoadAhead
-from drivesim.route_frame import RoutePosition
 from drivesim.scene import CAMERAS, MAP_CLASSES, OBJECT_CLASSES, CameraRig, Scene
 from drivesim.state_vector import StateVector
 from drivesim.town.semantics import SEMANTIC_NAMES
 
 if TYPE_CHECKING:
     from drivesim.town.raycast import Raycaster, RenderedFrame
-    from drivesim.world import RouteLike
 
 Observation = dict[str, NDArray]
 
@@ -67,18 +65,12 @@ class View:
     route: NDArray[np.float64]  # [ROUTE_POINTS, 2], ego frame [m]
     frames: NDArray[np.uint8] | None  # [V, H, W, 3]
     renderer: Truth
-    way: RouteLike
-    position: RoutePosition  # of the ego on that way
+    road: RoadAhead  # along the route
 
     @cached_property
     def truth(self) -> RenderedFrame:
         """The ray-cast scene, rendered once for all sensors that need it."""
         return self.renderer.render(self.scene)
-
-    @cached_property
-    def road(self) -> RoadAhead:
-        """The road along the route."""
-        return RoadAhead(self.scene, self.way, self.position)
 
 
 class Sensor(Protocol):

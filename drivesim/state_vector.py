@@ -13,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from drivesim.road_ahead import RoadAhead
-from drivesim.scene import CLASS_ID, Scene, Tracks, VehicleShape
+from drivesim.scene import OBJECT_CLASSES, Scene, VehicleShape
 
 if TYPE_CHECKING:
     from drivesim.observations import View
@@ -26,7 +26,7 @@ NEIGHBOURS = 8
 ROAD_POINTS = (2, 5, 10, 15, 22, 30)  # rows of the road's table, every 2 m
 FAR = 60.0  # [m], gap where nothing is in the way
 FAST = 20.0  # [m/s] that speeds are divided by
-VULNERABLE = [CLASS_ID[name] for name in ("pedestrian", "bicycle", "motorcycle")]
+VULNERABLE = np.isin(OBJECT_CLASSES, ("pedestrian", "bicycle", "motorcycle"))  # [10]
 GAPS = slice(7 + 2 * len(ROAD_POINTS), 7 + 2 * len(ROAD_POINTS) + len(INSTANTS))  # entries of the vector
 SPEEDS = slice(GAPS.stop, GAPS.stop + len(INSTANTS))
 SIZE = 7 + 2 * len(ROAD_POINTS) + 2 * len(INSTANTS) + 2 * (len(STRIPS) - 1) + 2 + 9 * NEIGHBOURS
@@ -105,17 +105,13 @@ def _others(scene: Scene, road: RoadAhead) -> RouteFrame:
     return RouteFrame(
         road.along[row] + c * dx + s * dy - _front(scene.vehicle), c * dy - s * dx,
         cosine * length + sine * width, sine * length + cosine * width,
-        c * velocity[:, 0] + s * velocity[:, 1], c * velocity[:, 1] - s * velocity[:, 0], _vulnerable(near),
+        c * velocity[:, 0] + s * velocity[:, 1], c * velocity[:, 1] - s * velocity[:, 0], VULNERABLE[near.class_ids],
     )  # fmt: skip
 
 
 def _front(shape: VehicleShape) -> float:
     """From the rear axle to the front bumper [m]."""
     return shape.length - shape.rear_overhang
-
-
-def _vulnerable(tracks: Tracks) -> NDArray[np.bool_]:
-    return np.isin(tracks.class_ids, VULNERABLE)
 
 
 def _gaps(others: RouteFrame, shape: VehicleShape) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from drivesim.route import Route, ego_intent, follow, start_route
 from drivesim.scenarios.library import load_scenario
 from drivesim.scenarios.schema import Scenario
 from drivesim.scenarios.script import Script, advance, observed
-from drivesim.scenarios.staging import raise_curtain, set_up
+from drivesim.scenarios.staging import raise_curtain, set_up, set_up_elsewhere
 from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, Scene, Tags, Tracks, VehicleShape
 from drivesim.town.hashing import mix
 from drivesim.town.rig import nuscenes_rig
@@ -31,7 +31,7 @@ from drivesim.traffic.walking import walking_graph
 EVALUATION_TOWNS = 900_000  # town seeds from here on are for evaluation only
 TRAFFIC = ("idm", "none")
 RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time", "scenario", "variant")
-_OF_SCENARIOS = ("scenario", "variant", "weather", "time_of_day", "start_time")
+_OF_SCENARIOS = ("scenario", "variant", "town", "weather", "time_of_day", "start_time")
 _VIEW = 100.0  # [m] around the ego within which standing objects are in the scene
 _VIEW_SLACK = 12.0  # [m] that the ego drives before they are looked up again
 _REACH = 150.0  # [m] of map that must lie around the ego
@@ -189,8 +189,8 @@ class TownSource:
         Options: `town` or `scene` (seed of the town; by default one below 900,000 drawn from `seed`), `weather` and
         `time_of_day` (by default those of the town; `weather` may also name a time of day), `route` (seed of the
         route's choices) and `start_time` [s]; or instead of place and route `scenario` (name in the library or path)
-        and `variant` (its jitter: an integer, 0 for none, or "random", drawn from `seed`). Raises ValueError for
-        others.
+        and `variant` (its jitter: an integer, 0 for none, or "random", drawn from `seed`), with `town` in that town, at
+        the place which is most like the scenario's. Raises ValueError for others.
         """
         options, seed = _checked(options), int(seed)
         if "scenario" in options:
@@ -221,8 +221,8 @@ class TownSource:
     def _reset_scenario(self, seed: int, options: Mapping[str, Any]) -> TownWorld:
         """The start of a scenario. All of it follows from its file and its variant, nothing else from `seed`."""
         scenario = _scenario(seed, options)
-        town = _town(scenario.town)
-        setting = set_up(scenario, town)
+        town = _town(int(options.get("town", scenario.town)))
+        setting = set_up(scenario, town) if town.seed == scenario.town else set_up_elsewhere(scenario, town)
         window, ego = town.window(setting.ego.xy), setting.ego
         standing = _standing(window, ego)
         tags = _tags(town.tags, {"weather": scenario.weather, "time_of_day": scenario.time_of_day})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivesim.route import Route, start_route
 from drivesim.scenarios.casting import cast_actors, check_free
@@ -14,6 +14,8 @@ from drivesim.scenarios.yaml_tree import ScenarioError
 from drivesim.scene import EgoState, Scene
 from drivesim.town.town import Town
 from drivesim.traffic.tables import LaneTables, lane_tables
+
+MAX_PICKS = 8  # places of a kind in another town that a scenario is played at
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,17 @@ def set_up(scenario: Scenario, town: Town) -> Setting:
     heading = float(route.points[route.at, 2])
     ego = EgoState.at(place.real, place.imag, heading, scenario.ego.speed)
     return Setting(scenario, found, tables, route, ego, Jitter(scenario.name, scenario.variant).seed)
+
+
+def set_up_elsewhere(scenario: Scenario, town: Town) -> Setting:
+    """The setting in another town than the scenario's own: at one of the places there that fit, drawn from the variant.
+
+    Raises ScenarioError where there is none.
+    """
+    pick = Jitter(scenario.name, scenario.variant).seed % MAX_PICKS
+    while pick and find_place(town, replace(scenario.place, pick=pick)) is None:
+        pick //= 2
+    return set_up(replace(scenario, town=town.seed, place=replace(scenario.place, pick=pick)), town)
 
 
 def raise_curtain(setting: Setting, scene: Scene) -> Script:

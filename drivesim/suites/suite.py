@@ -34,7 +34,7 @@ class Drive:
     @property
     def town(self) -> int:
         """Seed of the town that it leads through; 0 where that is left to the seed."""
-        if "scenario" in self.options:
+        if "scenario" in self.options and "town" not in self.options:
             return load_scenario(self.options["scenario"]).town
         return int(self.options.get("town", 0))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from agents.drives import WorldConfig, danger, make_drives, world_config
+from drivesim.env import DriveWorldEnv
 from drivesim.state_vector import FAR, FAST, GAPS, SIZE, SPEEDS
 from drivesim.world import EVALUATION_TOWNS
 
@@ -24,6 +25,8 @@ def test_unknown_settings_are_named() -> None:
 def test_scenarios_need_names() -> None:
     with pytest.raises(ValueError, match="world.scenarios: found none"):
         WorldConfig(scenario_share=0.5)
+    with pytest.raises(ValueError, match="world.hold: found 0"):
+        WorldConfig(hold=0)
 
 
 def test_a_drive_tells_at_its_end_what_became_of_it() -> None:
@@ -33,6 +36,34 @@ def test_a_drive_tells_at_its_end_what_became_of_it() -> None:
     assert infos[:5] == [{}] * 5
     drive = infos[5]["drive"]
     assert drive["seconds"] == pytest.approx(0.5) and drive["fault"] == 0.0 and 0.5 < drive["distance"] < 6.0
+
+
+def test_an_action_holds_for_as_many_steps_as_asked_and_earns_their_rewards() -> None:
+    single = make_drives(WorldConfig(towns=1, seconds=1.0, density=4), seed=0)
+    held = make_drives(WorldConfig(towns=1, seconds=1.0, density=4, hold=5), seed=0)
+    single.reset()
+    held.reset()
+    action = np.array([0.5, 0.1])
+    first = [single.step(action) for _ in range(5)]
+    observation, reward, *_ = held.step(action)
+    assert np.array_equal(observation["state_vector"], first[-1][0]["state_vector"])
+    assert reward == pytest.approx(sum(step[1] for step in first))
+    *_, truncated, info = [held.step(action) for _ in range(2)][-1]
+    assert truncated and info["drive"]["seconds"] == pytest.approx(1.0) and info["drive"]["passed"] == 1.0
+
+
+def test_a_scenario_that_is_too_late_costs_what_failure_costs() -> None:
+    last = []
+    for failure in (0.0, 25.0):
+        config = WorldConfig(
+            towns=1, scenarios=("stalled_car_01",), scenario_share=1.0, failure=failure, hold=400, reward_scale=1.0
+        )
+        world = make_drives(config, seed=0)
+        world.reset()
+        _, reward, terminated, truncated, info = world.step(np.array([-1.0, 0.0]))
+        assert truncated and not terminated and info["drive"]["passed"] == 0.0
+        last.append(reward)
+    assert last[0] - last[1] == pytest.approx(25.0)
 
 
 def test_danger_is_the_braking_that_a_stopped_car_asks_for() -> None:
@@ -51,4 +82,6 @@ def test_danger_is_the_braking_that_a_stopped_car_asks_for() -> None:
 def test_scenarios_come_with_their_share() -> None:
     world = make_drives(WorldConfig(towns=1, density=4, scenarios=("stalled_car_01",), scenario_share=1.0), seed=0)
     _, info = world.reset()
-    assert info["scenario"]
+    assert info["scenario"]["name"] == "stalled_car_01"
+    env = world.unwrapped
+    assert isinstance(env, DriveWorldEnv) and env.get_state().world.town == 0  # not in the scenario's own

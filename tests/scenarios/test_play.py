@@ -162,10 +162,27 @@ def test_impossible_starts_are_refused(env: DriveWorldEnv, tmp_path: Path) -> No
 
 
 def test_options_that_do_not_go_together(env: DriveWorldEnv) -> None:
-    with pytest.raises(ValueError, match=r"found \['town'\], accepted with a scenario"):
-        env.reset(options={"scenario": "cut_in_01", "town": 3})
+    with pytest.raises(ValueError, match=r"found \['route'\], accepted with a scenario"):
+        env.reset(options={"scenario": "cut_in_01", "route": 3})
     with pytest.raises(ValueError, match="variant"):
         env.reset(options={"variant": 2})
+
+
+def test_a_scenario_is_played_in_another_town_at_a_place_like_its_own(env: DriveWorldEnv, tmp_path: Path) -> None:
+    path, places = str(write(tmp_path, VALID)), []
+    for variant in range(1, 5):
+        _, info = env.reset(seed=0, options={"scenario": path, "town": 3, "variant": variant})
+        assert env.scene.description == f"scenario made, variant {variant}" and env.get_state().world.town == 3
+        start = tracks_of(env).position[row_of(env, 0), :2]
+        assert np.linalg.norm(start - env.scene.ego.xy) == pytest.approx(24.0, abs=0.1)
+        places.append(tuple(np.round(env.scene.ego.xy, 3)))
+    assert len(set(places)) > 1
+    env.reset(seed=5, options={"scenario": path, "town": 3, "variant": 4})
+    assert tuple(np.round(env.scene.ego.xy, 3)) == places[-1]
+    env.reset(seed=0, options={"scenario": path, "town": TOWN, "variant": 1})
+    own = env.scene.ego.xy
+    env.reset(seed=0, options={"scenario": path, "variant": 1})
+    assert np.array_equal(own, env.scene.ego.xy)
 
 
 def test_jitter_stays_within_its_range_and_fields_do_not_depend_on_each_other(tmp_path: Path) -> None:
