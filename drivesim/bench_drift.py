@@ -59,8 +59,8 @@ def measure_drift(
     while len(times) < drives:
         if tried == 2 * drives:
             raise RuntimeError(
-                f"drift: found {tried - len(times)} of {tried} drives that end before step {late + WINDOW}, accepted at "
-                "most half of them; take an earlier late step"
+                f"drift: found {tried - len(times)} of {tried} drives that end before step {late + WINDOW}, accepted "
+                "at most half of them; take an earlier late step"
             )
         observation, _ = env.reset(seed=seed + tried, options=dict(options))
         tried += 1
