@@ -20,4 +20,4 @@ EXTENSIONS = [
     for path in sorted(Path("drivesim/kernels").glob("*.pyx"))
 ]
 
-setup(ext_modules=cythonize(EXTENSIONS, language_level=3))
+setup(ext_modules=cythonize(EXTENSIONS, build_dir="build/kernels", language_level=3))

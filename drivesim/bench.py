@@ -16,6 +16,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
+from drivesim import kernels
 from drivesim.env import DriveWorldEnv
 from drivesim.observations import Observation
 from drivesim.scene import Tracks
@@ -72,6 +73,7 @@ class BenchResult:
     peak_memory: float  # [MiB] of the process
     peak_gpu_memory: float  # [MiB]
     drift: Drift | None
+    kernels: str = ""  # of the world: compiled, or numpy
 
 
 def benchmark(generator: str | None, config: BenchConfig) -> BenchResult:
@@ -133,6 +135,7 @@ def _result(generator: str, samples: _Samples, config: BenchConfig) -> BenchResu
         peak_memory=_peak_memory(),
         peak_gpu_memory=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
         drift=_drift(samples.walls, samples.memory, config.drift),
+        kernels="compiled" if kernels.in_use() else "numpy",
     )
 
 
@@ -182,6 +185,7 @@ def table(results: Iterable[BenchResult]) -> str:
     rows.append(["peak memory [MiB]", *(f"{result.peak_memory:.0f}" for result in results)])
     rows.append(["tracks", *(f"{result.tracks:.0f}" for result in results)])
     rows.append(["moving tracks", *(f"{result.moving_tracks:.0f}" for result in results)])
+    rows.append(["kernels", *(result.kernels or "-" for result in results)])
     if any(result.drift for result in results):
         rows.append(["drift of time, memory", *(_drift_cell(result.drift) for result in results)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

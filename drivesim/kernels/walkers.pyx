@@ -2,7 +2,7 @@
 """People on foot; see drivesim/traffic/walkers.py."""
 
 cimport numpy as cnp
-from libc.math cimport fabs, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 
 from drivesim.kernels.arrays cimport complexes, floats, integers, least, most, row
 
@@ -130,3 +130,15 @@ def is_free(
         ):
             return False
     return True
+
+
+def nearest_node(cnp.ndarray nodes, double complex place):
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(nodes), v, best = 0
+    cdef double* nodes_ = complexes(nodes, count, "graph.nodes")
+    cdef double x, y, squared, nearest = INFINITY
+    for v in range(count):
+        x, y = nodes_[2 * v] - place.real, nodes_[2 * v + 1] - place.imag
+        squared = x * x + y * y
+        if squared < nearest:
+            nearest, best = squared, v
+    return best

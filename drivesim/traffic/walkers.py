@@ -113,7 +113,7 @@ def choose_ways(state: TrafficState, graph: WalkingGraph, objects: Objects, vehi
             if road_is_free(source[row], target[row], objects, vehicles, braking):
                 phase[row], waiting[row] = CROSSING, 0.0
             continue
-        node = graph.nearest(target[row])
+        node = nearest_node(graph.nodes, target[row])
         key = (state.seed, state.step_index, int(walkers.bodies.ids[row]))
         following, crosses = next_node(graph, node, complex(source[row]), key)
         source[row], target[row] = target[row], following
@@ -126,6 +126,13 @@ def deciding(position: Complex, source: Complex, target: Complex, side: Float, p
     """Rows of people who arrived at their target or wait at a crossing."""
     left = lengths(_goal(source, target, side) - position)
     return ((left < _ARRIVED) | (phase == WAITING)).nonzero()[0].tolist()
+
+
+@compiled
+def nearest_node(nodes: Complex, place: complex) -> int:
+    """Index of the node [V] nearest to a place."""
+    offset = nodes - place
+    return int((offset.real * offset.real + offset.imag * offset.imag).argmin())
 
 
 def next_node(graph: WalkingGraph, node: int, behind: complex, key: tuple[int, ...]) -> tuple[complex, bool]:
