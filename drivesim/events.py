@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.geometry import box_footprints, rectangles_overlap
+from drivesim.kernels import compiled
 from drivesim.scene import OBJECT_CLASSES, EgoState, Tracks, VehicleShape
 
 STOPPED_SPEED = 0.05  # [m/s], as in nuPlan
@@ -47,22 +48,31 @@ def find_collisions(
     ego: EgoState, shape: VehicleShape, footprint: NDArray[np.float64], tracks: Tracks, straddles: bool
 ) -> tuple[Collision, ...]:
     """Collisions of the ego body `footprint` [4, 2] with the tracks; `straddles`: the ego is not inside one lane."""
-    x, y = (0.5 * (footprint[0] + footprint[2])).tolist()
-    dx, dy = tracks.position[:, 0] - x, tracks.position[:, 1] - y
-    reach = 0.5 * (tracks.size[:, 0] + tracks.size[:, 1] + (shape.length + shape.width))
-    near = (dx * dx + dy * dy < reach * reach).nonzero()[0].tolist()
-    rows = [row for row in near if _touches(ego, shape, float(dx[row]), float(dy[row]), tracks, row)]
+    (x0, y0), _, (x1, y1), _ = footprint.tolist()
+    x, y = 0.5 * (x0 + x1), 0.5 * (y0 + y1)
+    position, size = np.ascontiguousarray(tracks.position), np.ascontiguousarray(tracks.size)
+    near = near_rows(position, size, x, y, shape.length + shape.width)
+    rows = [row for row in near if _touches(ego, shape, x, y, tracks, row)]
     if not rows:
         return ()
     boxes = box_footprints(tracks.position[rows], tracks.size[rows], tracks.yaw[rows])
     return tuple(_collision(ego, footprint, tracks, row, box, straddles) for row, box in zip(rows, boxes))
 
 
-def _touches(ego: EgoState, shape: VehicleShape, dx: float, dy: float, tracks: Tracks, row: int) -> bool:
-    """Separating-axis test of the ego body and one box, whose centre is (dx, dy) [m] from the body's; plain numbers."""
+@compiled
+def near_rows(position: NDArray[np.float64], size: NDArray[np.float64], x: float, y: float, extent: float) -> list[int]:
+    """Rows of boxes [N, 3] that may touch a box at a place whose length and width add up to `extent` [m]."""
+    dx, dy = position[:, 0] - x, position[:, 1] - y
+    reach = 0.5 * (size[:, 0] + size[:, 1] + extent)
+    return (dx * dx + dy * dy < reach * reach).nonzero()[0].tolist()
+
+
+def _touches(ego: EgoState, shape: VehicleShape, x: float, y: float, tracks: Tracks, row: int) -> bool:
+    """Separating-axis test of the ego body, whose middle is at (x, y) [m], and one box; plain numbers."""
     width, length, _ = tracks.size[row].tolist()
     ex, ey = ego.pose[:2, 0].tolist()
-    bx, by = math.cos(tracks.yaw[row]), math.sin(tracks.yaw[row])
+    dx, dy, yaw = tracks.position.item(row, 0) - x, tracks.position.item(row, 1) - y, tracks.yaw.item(row)
+    bx, by = math.cos(yaw), math.sin(yaw)
     c, s = abs(ex * bx + ey * by), abs(ex * by - ey * bx)
     return (
         2.0 * abs(ex * dx + ey * dy) < shape.length + c * length + s * width

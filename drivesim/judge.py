@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -50,7 +51,7 @@ def judge(start: EgoState, worlds: Sequence[World], dt: float) -> Verdict:
         jerk=(ego.acceleration - start.acceleration) / duration,
         yaw_rate=ego.yaw_rate,
     )
-    return Verdict(position, events, reward_terms(motion, events), float(np.hypot(dx, dy)))
+    return Verdict(position, events, reward_terms(motion, events), math.hypot(dx, dy))
 
 
 def _frame(world: World) -> tuple[RoutePosition, Events]:
