@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.scene import CLASS_ID
-from drivesim.town.elements import PARKED_COLUMNS
 
+PARKED_COLUMNS = 11  # class; x, y, z; width, length, height; yaw; red, green, blue
 # (width, length, height) [m] of a middling member of every class, and how much each varies.
 MEAN_SIZE = {
     "car": (1.85, 4.5, 1.6),
