@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drivesim.scene import LaneGraph, Tracks
 from drivesim.town.lanes import LaneTable
@@ -22,8 +21,10 @@ def mark_lanes(table: LaneTable, standing: Tracks) -> LaneMarks:
     """Marks of the lanes of one piece, among themselves and by what stands there."""
     ids, _, _, in_junction, _, point_count, link_count = table.links.T
     source = np.repeat(np.arange(len(ids)), link_count)
+    targets = table.successors.tolist()
     meets = in_junction.astype(bool)
-    meets[source[_are_shared(table.successors)]] = True
+    if len(set(targets)) < len(targets):
+        meets[[row for row, target in zip(source.tolist(), targets) if targets.count(target) > 1]] = True
     if not len(standing) and not meets.any():
         return LaneMarks(_NONE, np.full(len(ids), np.inf))
     lines = of_curves(table.points, point_count)
@@ -32,13 +33,6 @@ def mark_lanes(table: LaneTable, standing: Tracks) -> LaneMarks:
         return LaneMarks(_NONE, blocked)
     link, target = np.nonzero(table.successors[:, None] == ids)
     return LaneMarks(find_conflicts(lines, np.flatnonzero(meets), (source[link], target)), blocked)
-
-
-def _are_shared(targets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of some ids [E] are there more than once."""
-    order = np.sort(targets)
-    twice = order[1:][order[1:] == order[:-1]]
-    return np.isin(targets, twice)
 
 
 def put_marks_together(parts: Sequence[tuple[LaneTable, LaneMarks]], graph: LaneGraph) -> LaneMarks:
