@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from drivesim.map_raster import Outline
 from drivesim.town.curves import Curve, sharpest_curvature, turn
-from drivesim.town.elements import Element, Lane
+from drivesim.town.elements import Element
 from drivesim.town.ids import connector_id, entry_id, lane_id
+from drivesim.town.lanes import Lane
 from drivesim.town.layers import area, strip
 from drivesim.town.network import KERB_TANGENT, THROAT, Arm, Edge, Junction, Network, Node
 from drivesim.town.roundabouts import make_roundabout

@@ -124,6 +124,7 @@ class Network:
         self.bendiness = between(0.15, 1.0, seed, 1)
         self.position = lru_cache(4096)(self._position)
         self.exists = lru_cache(8192)(self._exists)
+        self.draw = lru_cache(8192)(self._draw)
         self.profile = lru_cache(8192)(self._profile)
         self.junction = lru_cache(2048)(self._junction)
         self.path = lru_cache(2048)(self._path)
@@ -140,9 +141,12 @@ class Network:
         return not (removed_first or removed_second)
 
     def _lowest(self, edge: Edge, salt: int) -> bool:
-        own = mix(self.seed, salt, *edge)
+        own = self.draw(salt, edge)
         others = {*incident_edges(edge[:2]), *incident_edges(end_node(edge))} - {edge}
-        return all(own < mix(self.seed, salt, *other) for other in others)
+        return all(own < self.draw(salt, other) for other in others)
+
+    def _draw(self, salt: int, edge: Edge) -> int:
+        return mix(self.seed, salt, *edge)
 
     def _is_main(self, edge: Edge) -> bool:
         line = edge[1] if edge[2] == 0 else edge[0]

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from drivesim.map_raster import Outline
 from drivesim.town import parked, roadside
 from drivesim.town.curves import Path, evenly, offset, offsets, parallel, reverse
-from drivesim.town.elements import Element, Lane
+from drivesim.town.elements import Element
 from drivesim.town.hashing import generator, unit
 from drivesim.town.ids import lane_id, parked_ids
 from drivesim.town.junctions import entering_lanes
+from drivesim.town.lanes import Lane
 from drivesim.town.layers import area, strip
 from drivesim.town.network import THROAT, Edge, Network, Node, Profile, end_node, side_sign
 

@@ -29,7 +29,7 @@ class RoadWorks:
     """A closed rectangle on the outermost lane and what stands on it."""
 
     area: Outline
-    objects: list[NDArray[np.float64]]  # rows of `elements.PARKED_COLUMNS`
+    objects: list[NDArray[np.float64]]  # rows of `parked.PARKED_COLUMNS`
 
 
 def bay_ranges(path: Path, profile: Profile) -> Bays:

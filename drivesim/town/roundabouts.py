@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from drivesim.map_raster import outlines_of
 from drivesim.town.curves import Curve, bezier, evenly, reverse, sharpest_curvature, turn
-from drivesim.town.elements import Element, Lane
+from drivesim.town.elements import Element
 from drivesim.town.hashing import generator
 from drivesim.town.ids import entry_id, exit_id, lane_id, ring_id
+from drivesim.town.lanes import Lane
 from drivesim.town.layers import area, polygons
 from drivesim.town.network import RING_HALF_WIDTH, RING_RADIUS, Arm, Junction
 

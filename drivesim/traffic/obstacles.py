@@ -1,0 +1,28 @@
+"""Which lanes are blocked by what stands on them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim.scene import Tracks
+from drivesim.traffic.centre_lines import CentreLines
+
+_REACH = 1.1  # [m] from the centre line that an obstacle must reach to block a lane
+_SPACING = 2.0  # [m] of the samples that obstacles are found with
+
+
+def first_obstacles(lines: CentreLines, standing: Tracks) -> NDArray[np.float64]:
+    """Share [L] of every lane before the first obstacle on it, inf without."""
+    blocked = np.full(len(lines), np.inf)
+    if not len(lines) or not len(standing):
+        return blocked
+    lane, share, place = lines.sampled(np.arange(len(lines)), _SPACING)
+    centre = standing.position[:, :1] + 1j * standing.position[:, 1:2]
+    local = (place - centre) * np.exp(-1j * standing.yaw)[:, None]  # [N, R] in the frames of the obstacles
+    half = 0.5 * standing.size[:, :2, None]
+    ahead = np.maximum(np.abs(local.real) - half[:, 1], 0.0)
+    aside = np.maximum(np.abs(local.imag) - half[:, 0], 0.0)
+    hit = (np.hypot(ahead, aside) < _REACH).any(axis=0)
+    np.minimum.at(blocked, lane[hit], share[hit])
+    return blocked
