@@ -40,6 +40,7 @@ def make_road(network: Network, edge: Edge) -> Element:
     if works is not None:
         element.layers["road_block"].append(works.area)
         objects += works.objects
+        element.closed = True  # what stands in the bays does not reach the lanes
     element.parked = parked.table(objects)
     element.parked_ids = parked_ids(edge[:2], edge[2], len(objects))
     element.poles = roadside.poles(path, profile, rng)
