@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from drivesim.map_raster import RESOLUTION, MapRaster, Outline, draw_by, empty_raster
 from drivesim.scene import MAP_CLASSES, HdMap, Statics, Tracks
-from drivesim.town.lane_marks import mark_lanes, put_marks_together
-from drivesim.town.lanes import Lane, LaneTable, lane_graph, lane_table
+from drivesim.town.lanes import Lane, LaneTable, conflicts_of, lane_graph, lane_table, lines_of
 from drivesim.town.layers import LaterLayers, Patch, draw_patch, put_together
 from drivesim.town.parked import PARKED_COLUMNS
+from drivesim.traffic.conflicts import Conflicts, joined
+from drivesim.traffic.obstacles import first_obstacles
 from drivesim.traffic.tables import LaneMarks, mark_by
 
 # Columns of the tables in which elements keep what stands on them; those of parked objects are in `parked`.
@@ -39,6 +40,7 @@ class Element:
     parked: NDArray[np.float64] = field(default_factory=lambda: _table(PARKED_COLUMNS))
     parked_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     outline: Outline = ()  # ground that belongs to the element: roadway, bays and walkways
+    closed: bool = False  # whether something stands on its lanes
     grow: Callable[[], tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None  # makes buildings and trees
 
     def scenery(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -54,12 +56,16 @@ class Element:
         return lane_table(self.lanes)
 
     @cached_property
-    def lane_marks(self) -> LaneMarks:
-        """Where the lanes conflict with each other, and where they are blocked by what stands on the element.
+    def conflicts(self) -> Conflicts:
+        """Where the lanes are too close to each other; those of other elements never are."""
+        return conflicts_of(self.lane_table)
 
-        Nothing of another element comes so close to them that it matters.
-        """
-        return mark_lanes(self.lane_table, parked_tracks([self]))
+    @cached_property
+    def blocked(self) -> NDArray[np.float64]:
+        """Share [L] of the lanes before the first obstacle, inf without. Nothing of another element reaches them."""
+        if not self.closed:
+            return np.full(len(self.lanes), np.inf)
+        return first_obstacles(lines_of(self.lane_table), parked_tracks([self]))
 
     @cached_property
     def patch(self) -> Patch | None:
@@ -68,20 +74,30 @@ class Element:
 
     def finish(self) -> None:
         """Makes what maps are put together from, so that who makes one need not wait for it."""
-        _ = self.lane_table, self.lane_marks, self.patch
+        _ = self.lane_table, self.blocked, self.patch
 
 
 def hd_map(elements: Sequence[Element], bounds: tuple[float, float, float, float]) -> HdMap:
-    """Map of all elements. Its raster and the marks of its lanes are put together from theirs, which serve neighbouring
-    windows, too."""
+    """Map of all elements. Its raster and what its lanes are marked with are put together from theirs, which serve
+    neighbouring windows, too."""
     outlines = {name: [shape for element in elements for shape in element.layers[name]] for name in MAP_CLASSES}
     graph = lane_graph([element.lane_table for element in elements])
     made = HdMap(LaterLayers(outlines), graph, bounds)
     draw_by(made, lambda: _raster(elements, bounds))
-    mark_by(
-        made, lambda: put_marks_together([(one.lane_table, one.lane_marks) for one in elements if one.lanes], graph)
-    )
+    mark_by(made, lambda ranked: _lane_marks(elements, graph.ids, ranked))
     return made
+
+
+def _lane_marks(elements: Sequence[Element], lane_ids: NDArray[np.int64], ranked: NDArray[np.bool_]) -> LaneMarks:
+    """Marks of all lanes [L] in the order of their ids; conflicts of those elements that have ranked lanes [L]."""
+    blocked, found = np.empty(len(lane_ids)), []
+    for element in elements:
+        if element.lanes:
+            rows = lane_ids.searchsorted(element.lane_table.links[:, 0])
+            blocked[rows] = element.blocked
+            if ranked[rows].any():
+                found.append(element.conflicts.of_lanes(rows))
+    return LaneMarks(joined(found), blocked)
 
 
 def _raster(elements: Sequence[Element], bounds: tuple[float, float, float, float]) -> MapRaster:

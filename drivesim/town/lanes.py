@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from drivesim.scene import LaneGraph
 from drivesim.town.curves import Curve
+from drivesim.traffic.centre_lines import CentreLines, of_curves
+from drivesim.traffic.conflicts import Conflicts, find_conflicts
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,22 @@ def lane_table(lanes: Sequence[Lane]) -> LaneTable:
         np.concatenate([np.zeros((0, 3)), *(lane.curve for lane in lanes)]),
         np.array([link for lane in lanes for link in lane.successors], np.int64),
     )  # fmt: skip
+
+
+def lines_of(table: LaneTable) -> CentreLines:
+    """Centre lines of the lanes."""
+    return of_curves(table.points, table.links[:, 5])
+
+
+def conflicts_of(table: LaneTable) -> Conflicts:
+    """Conflicts among those lanes of a piece of town that are in a junction or join another."""
+    ids, _, _, in_junction, _, _, link_count = table.links.T
+    source, targets = np.repeat(np.arange(len(ids)), link_count), table.successors.tolist()
+    meets = in_junction.astype(bool)
+    if len(set(targets)) < len(targets):
+        meets[[row for row, target in zip(source.tolist(), targets) if targets.count(target) > 1]] = True
+    link, target = np.nonzero(table.successors[:, None] == ids)
+    return find_conflicts(lines_of(table), np.flatnonzero(meets), (source[link], target))
 
 
 def lane_graph(parts: Sequence[LaneTable]) -> LaneGraph:

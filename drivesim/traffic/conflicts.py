@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,17 @@ class Conflicts:
     second: NDArray[np.int64]  # [K] lane index
     enter: NDArray[np.float64]  # [K] of the first lane's length, 0 to 1
     leave: NDArray[np.float64]  # [K]
+
+    def of_lanes(self, lanes: NDArray[np.int64]) -> Conflicts:
+        """The same of other lanes: index i becomes `lanes[i]`."""
+        return Conflicts(lanes.take(self.first), lanes.take(self.second), self.enter, self.leave)
+
+
+def joined(parts: Sequence[Conflicts]) -> Conflicts:
+    """All conflicts of several groups of lanes."""
+    nobody = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
+    columns = zip(nobody, *((part.first, part.second, part.enter, part.leave) for part in parts))
+    return Conflicts(*map(np.concatenate, columns))
 
 
 def find_conflicts(

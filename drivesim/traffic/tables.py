@@ -121,7 +121,7 @@ class LaneMarks:
 
 
 _TABLES: weakref.WeakKeyDictionary[HdMap, LaneTables] = weakref.WeakKeyDictionary()
-_MAKERS: weakref.WeakKeyDictionary[HdMap, Callable[[], LaneMarks]] = weakref.WeakKeyDictionary()
+_MAKERS: weakref.WeakKeyDictionary[HdMap, Callable[[NDArray[np.bool_]], LaneMarks]] = weakref.WeakKeyDictionary()
 
 
 def lane_tables(hd_map: HdMap, standing: Tracks | None = None) -> LaneTables:
@@ -132,10 +132,10 @@ def lane_tables(hd_map: HdMap, standing: Tracks | None = None) -> LaneTables:
     return tables
 
 
-def mark_by(hd_map: HdMap, make: Callable[[], LaneMarks]) -> None:
+def mark_by(hd_map: HdMap, make: Callable[[NDArray[np.bool_]], LaneMarks]) -> None:
     """Lets the lanes of a map be marked by whoever made it of parts, knows what stands there and has marked the parts.
 
-    `make` must not hold the map. Its conflicts may be of more lanes than matter.
+    `make` is told which lanes [L] are ranked: it may leave out the conflicts of others. It must not hold the map.
     """
     _MAKERS[hd_map] = make
 
@@ -156,7 +156,7 @@ def _build(hd_map: HdMap, standing: Tracks) -> LaneTables:
         conflicts = find_conflicts(lines, np.flatnonzero(ranked), (source, graph.successors))
         marks = LaneMarks(conflicts, first_obstacles(lines, standing))
     else:
-        marks = make()
+        marks = make(ranked)
     conflict_in, conflict_out = _conflict_tables(marks.conflicts, rank, graph.length)
     blocked = marks.blocked * graph.length
     places = _places(lines, controlled, blocked)

@@ -102,7 +102,7 @@ def _walkway_nodes(hd_map: HdMap) -> NDArray[np.complex128]:
     return x[first] + 1j * y[first]
 
 
-def _ridge(depth: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _ridge(depth: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Row and column of those cells [H, W] that no neighbour is clearly deeper than."""
     deepest_around = cv2.dilate(depth, np.ones((3, 3), np.uint8)).reshape(-1)
     flat = depth.reshape(-1)
