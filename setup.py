@@ -14,7 +14,7 @@ EXTENSIONS = [
         [path.as_posix()],
         include_dirs=[numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=["-O3", "-ffp-contract=off"],
+        extra_compile_args=["-O3", "-g0", "-ffp-contract=off"],
         optional=True,
     )
     for path in sorted(Path("drivesim/kernels").glob("*.pyx"))
