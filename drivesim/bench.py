@@ -1,12 +1,11 @@
-"""Measures the closed loop: time per stage, steps/s, peak memory, and whether both stay flat over a long drive."""
+"""Measures the closed loop: time per stage, steps/s, peak memory, and on request whether they stay flat."""
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import platform
 import resource
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from time import perf_counter
 from typing import Any
@@ -17,23 +16,24 @@ import torch
 from numpy.typing import NDArray
 
 from drivesim import kernels
+from drivesim.bench_drift import Drift, measure_drift
+from drivesim.bench_driver import drive
 from drivesim.env import DriveWorldEnv
-from drivesim.observations import Observation
 from drivesim.scene import Tracks
 from drivesim.timings import Timings
 
 STAGES = tuple(f.name for f in fields(Timings))
-DRIFT_WINDOW = 100  # steps on both sides of an early and a late step
 
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """What to measure. `drift` holds an early and a late step to compare, or nothing."""
+    """What to measure. `drift` holds an early and a late step to compare in `drift_drives` drives, or nothing."""
 
     steps: int = 240
     warmup: int = 24
     seed: int = 0
     drift: tuple[int, int] | None = None
+    drift_drives: int = 8
     env: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)  # of reset
 
@@ -44,17 +44,6 @@ class StageTime:
 
     median: float
     p95: float
-
-
-@dataclass(frozen=True)
-class Drift:
-    """Change from an early to a late step [%]: of the median time of the steps around them, and of the memory in use
-    after a garbage collection."""
-
-    early: int
-    late: int
-    time: float
-    memory: float
 
 
 @dataclass(frozen=True)
@@ -84,12 +73,22 @@ def benchmark(generator: str | None, config: BenchConfig) -> BenchResult:
 
 def measure(generator: str | None, config: BenchConfig) -> BenchResult:
     """Drives along the route and measures; a drive that ends early is followed by another, resets are not timed."""
-    env = DriveWorldEnv(**(dict(config.env) | {"generator": generator, "seconds": None, "action": "physical"}))
+
+    def make() -> DriveWorldEnv:
+        return DriveWorldEnv(**(dict(config.env) | {"generator": generator, "seconds": None, "action": "physical"}))
+
+    samples = _sample(make(), config)
+    drift = None
+    if config.drift is not None:
+        drift = measure_drift(make, config.drift, config.drift_drives, config.seed, config.options)
+    return _result(generator or "none", samples, drift)
+
+
+def _sample(env: DriveWorldEnv, config: BenchConfig) -> _Samples:
     observation, _ = env.reset(seed=config.seed, options=dict(config.options))
-    steps = max(config.steps, config.drift[1] + DRIFT_WINDOW if config.drift else 0)
-    samples, process, movers = _Samples(), psutil.Process(), np.zeros(0, np.int64)
-    for index in range(-config.warmup, steps):
-        action = follow_route(observation)
+    samples, movers = _Samples(), np.zeros(0, np.int64)
+    for index in range(-config.warmup, config.steps):
+        action = drive(observation, env.scene)
         start = perf_counter()
         observation, _, terminated, truncated, info = env.step(action)
         wall = perf_counter() - start
@@ -99,29 +98,27 @@ def measure(generator: str | None, config: BenchConfig) -> BenchResult:
             samples.timings.append(info["timings"])
             samples.tracks.append(info["metrics"]["tracks"])
             samples.moving_tracks.append(len(movers))
-            if config.drift and index + 1 in config.drift:
-                gc.collect()
-                samples.memory[index + 1] = process.memory_info().rss
         if terminated or truncated:
             observation, _ = env.reset(options=dict(config.options))
             samples.resets += 1
     env.close()
-    return _result(generator or "none", samples, config)
+    samples.peak_memory = _peak_memory()
+    return samples
 
 
 @dataclass
 class _Samples:
-    """One entry per step; memory only where it is compared."""
+    """One entry per step."""
 
     walls: list[float] = field(default_factory=list)  # [s]
     timings: list[Timings] = field(default_factory=list)
     tracks: list[float] = field(default_factory=list)
     moving_tracks: list[int] = field(default_factory=list)
-    memory: dict[int, int] = field(default_factory=dict)  # [byte] after so many steps
     resets: int = 0
+    peak_memory: float = 0.0  # [MiB]
 
 
-def _result(generator: str, samples: _Samples, config: BenchConfig) -> BenchResult:
+def _result(generator: str, samples: _Samples, drift: Drift | None = None) -> BenchResult:
     return BenchResult(
         generator=generator,
         steps=len(samples.walls),
@@ -132,9 +129,9 @@ def _result(generator: str, samples: _Samples, config: BenchConfig) -> BenchResu
         tracks=float(np.mean(samples.tracks)),
         moving_tracks=float(np.mean(samples.moving_tracks)),
         resets=samples.resets,
-        peak_memory=_peak_memory(),
+        peak_memory=samples.peak_memory,
         peak_gpu_memory=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
-        drift=_drift(samples.walls, samples.memory, config.drift),
+        drift=drift,
         kernels="compiled" if kernels.in_use() else "numpy",
     )
 
@@ -142,14 +139,6 @@ def _result(generator: str, samples: _Samples, config: BenchConfig) -> BenchResu
 def moved(tracks: Tracks, before: NDArray[np.int64]) -> NDArray[np.int64]:
     """Ids of the tracks that move now or are among those that moved `before`."""
     return tracks.ids[tracks.velocity.any(axis=1) | np.isin(tracks.ids, before)]
-
-
-def follow_route(observation: Observation) -> np.ndarray:
-    """A driver that costs nothing: pure pursuit at 6 m/s."""
-    x, y = observation["route"][3].tolist()
-    speed, wheelbase = float(observation["ego"][0]), float(observation["ego"][6])
-    steering = np.arctan(2.0 * wheelbase * y / max(x * x + y * y, 1e-6))
-    return np.array([min(max(6.0 - speed, -3.0), 2.0), steering], np.float32)
 
 
 def _stages(timings: Iterable[Timings]) -> dict[str, StageTime]:
@@ -166,14 +155,6 @@ def _peak_memory() -> float:
     return peak / (2**20 if platform.system() == "Darwin" else 2**10)
 
 
-def _drift(walls: list[float], memory: Mapping[int, int], steps: tuple[int, int] | None) -> Drift | None:
-    if steps is None:
-        return None
-    (early, late), half = steps, DRIFT_WINDOW
-    times = [float(np.median(walls[max(step - half, 0) : step + half])) for step in steps]
-    return Drift(early, late, 100.0 * (times[1] / times[0] - 1.0), 100.0 * (memory[late] / memory[early] - 1.0))
-
-
 def table(results: Iterable[BenchResult]) -> str:
     """Figures as text: median / p95 [ms] per stage."""
     results = list(results)
@@ -187,7 +168,8 @@ def table(results: Iterable[BenchResult]) -> str:
     rows.append(["moving tracks", *(f"{result.moving_tracks:.0f}" for result in results)])
     rows.append(["kernels", *(result.kernels or "-" for result in results)])
     if any(result.drift for result in results):
-        rows.append(["drift of time, memory", *(_drift_cell(result.drift) for result in results)])
+        for name, cell in _DRIFT_ROWS.items():
+            rows.append([name, *(cell(result.drift) if result.drift else "-" for result in results)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
@@ -200,8 +182,11 @@ def _cell(time: StageTime | None) -> str:
     return f"{time.median:.2f} / {time.p95:.2f}" if time else "-"
 
 
-def _drift_cell(drift: Drift | None) -> str:
-    return f"{drift.time:+.1f} %, {drift.memory:+.1f} %" if drift else "-"
+_DRIFT_ROWS: dict[str, Callable[[Drift], str]] = {
+    "late / early: time": lambda drift: f"{drift.time:+.1f} +- {drift.time_error:.1f} %",
+    "late / new: time": lambda drift: f"{drift.age:+.1f} %",
+    "late / early: memory": lambda drift: f"{drift.memory:+.1f} %",
+}
 
 
 def machine() -> dict[str, Any]:

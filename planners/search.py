@@ -107,15 +107,16 @@ class SearchPlanner:
         observation = self._try.follow(self._world)
         root = _Node(self._try.get_state(), observation, 0.0, False)
         best_value, best = -np.inf, MANOEUVRES[0]
+        horizon = self._world.time + self.config.depth * self.config.segment
         for manoeuvre in MANOEUVRES:
             if self._hope(root, 0) <= best_value:
                 break
-            value = self._best_value(self._drive(root, manoeuvre), 1, best_value)
+            value = self._best_value(self._drive(root, manoeuvre, horizon), 1, best_value, horizon)
             if value > best_value:
                 best_value, best = value, manoeuvre
         return best
 
-    def _best_value(self, node: _Node, level: int, enough: float) -> float:
+    def _best_value(self, node: _Node, level: int, enough: float, horizon: float) -> float:
         """Value of the best continuation of a node, or some value not above `enough` if there is no better one."""
         if node.over or level == self.config.depth:
             return node.value
@@ -123,7 +124,8 @@ class SearchPlanner:
         for manoeuvre in MANOEUVRES:
             if self._hope(node, level) <= max(best, enough):
                 break
-            best = max(best, self._best_value(self._drive(node, manoeuvre), level + 1, max(best, enough)))
+            after = self._drive(node, manoeuvre, horizon)
+            best = max(best, self._best_value(after, level + 1, max(best, enough), horizon))
         return best
 
     def _hope(self, node: _Node, level: int) -> float:
@@ -133,17 +135,20 @@ class SearchPlanner:
         top = min(max(speed, float(limits.max()) or self.config.top_speed), speed + 0.8 * left)
         return node.value + 0.9 * left * 0.5 * (speed + top)
 
-    def _drive(self, node: _Node, manoeuvre: Manoeuvre) -> _Node:
-        """The node after one segment of a manoeuvre."""
+    def _drive(self, node: _Node, manoeuvre: Manoeuvre, horizon: float) -> _Node:
+        """The node after one segment of a manoeuvre; the search looks as far as `horizon` [s] of the drive."""
         config, world = self.config, self._try
         assert world is not None
         world.set_state(node.state)
         observation, value, over = node.observation, node.value, False
         for _ in range(round(config.segment / world.step_seconds)):
-            observation, _, over, _, info = world.step(self._control(manoeuvre, observation))
+            observation, _, terminated, truncated, info = world.step(self._control(manoeuvre, observation))
             value += self._gain(info, world.step_seconds)
+            over = terminated or truncated
             if over:
                 break
+        if over and not terminated:  # a scenario that is decided is no reason to stop
+            value += info["metrics"]["speed"] * (horizon - world.time)
         return _Node(world.get_state(), observation, value, over)
 
     def _gain(self, info: Mapping[str, Any], seconds: float) -> float:

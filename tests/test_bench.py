@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 
 from drivesim.bench import (
-    DRIFT_WINDOW,
     BenchConfig,
     BenchResult,
-    Drift,
     StageTime,
-    _drift,
     _result,
     _Samples,
     _stages,
@@ -19,6 +16,7 @@ from drivesim.bench import (
     moved,
     table,
 )
+from drivesim.bench_drift import Drift
 from drivesim.scene import Tracks
 from drivesim.timings import Timings
 
@@ -30,17 +28,9 @@ def test_stages_are_median_and_p95_in_milliseconds() -> None:
     assert stages["world"].median == pytest.approx(50.5) and stages["total"].p95 == pytest.approx(190.1)
 
 
-def test_drift_compares_an_early_and_a_late_step() -> None:
-    walls = [1.0] * 1000 + [1.1] * 1100
-    drift = _drift(walls, {200: 400, 2000: 410}, (200, 2000))
-    assert drift is not None and drift.time == pytest.approx(10.0)
-    assert drift.memory == pytest.approx(2.5)
-    assert _drift(walls, {}, None) is None
-
-
 def test_rates_are_those_of_the_whole_step_and_of_the_world_alone() -> None:
     timings = [Timings(world=1e-3, total=4e-3), Timings(world=3e-3, total=6e-3)]
-    result = _result("none", _Samples([5e-3, 15e-3], timings, [30.0, 32.0], [7, 8]), BenchConfig(steps=2))
+    result = _result("none", _Samples([5e-3, 15e-3], timings, [30.0, 32.0], [7, 8]))
     assert result.steps_per_second == pytest.approx(2 / 20e-3)
     assert result.world_steps_per_second == pytest.approx(2 / 4e-3)
     assert result.slowest_step == pytest.approx(15.0) and result.tracks == 31.0
@@ -68,22 +58,25 @@ def test_table_holds_every_generator_and_stage() -> None:
     results = [
         BenchResult(generator="none", stages={"world": StageTime(0.2, 0.3)}, drift=None, **common),
         BenchResult(
-            generator="stage", stages={"denoise": StageTime(9.0, 11.0)}, drift=Drift(200, 2000, 1.0, -2.0), **common
+            generator="stage",
+            stages={"denoise": StageTime(9.0, 11.0)},
+            drift=Drift(200, 2000, 4, 1.0, 0.5, 0.3, -2.0),
+            **common,
         ),
     ]
     lines = table(results).splitlines()
     assert any("world" in line and "0.20 / 0.30" in line and line.endswith("-") for line in lines)
     assert any("denoise" in line and line.endswith("9.00 / 11.00") for line in lines)
     assert any("world steps/s" in line and line.endswith("3456.7") for line in lines)
-    assert any("drift" in line and line.endswith("+1.0 %, -2.0 %") for line in lines)
+    for row, cell in {"early: time": "+1.0 +- 0.5 %", "new: time": "+0.3 %", "early: memory": "-2.0 %"}.items():
+        assert any(row in line and line.endswith(cell) for line in lines)
     assert len({len(line) for line in lines[1:]}) == 1
 
 
 def test_measure_counts_every_step_and_resets_outside_the_clock() -> None:
-    config = BenchConfig(steps=30, warmup=5, drift=(5, 20), env={"image_size": (16, 32)}, options={"town": 1})
+    config = BenchConfig(steps=30, warmup=5, env={"image_size": (16, 32)}, options={"town": 1})
     result = measure(None, config)
-    assert result.steps == 20 + DRIFT_WINDOW and result.generator == "none"
-    assert result.drift is not None and abs(result.drift.memory) < 50.0
+    assert result.steps == 30 and result.generator == "none" and result.drift is None
     assert result.world_steps_per_second > result.steps_per_second
     assert 0 < result.moving_tracks < result.tracks and result.peak_memory > 50
     assert "generate" not in result.stages and result.stages["total"].median < 1000.0

@@ -18,7 +18,7 @@ import pytest
 
 import drivesim
 from drivesim import kernels
-from drivesim.bench import follow_route
+from drivesim.bench_driver import drive as steer
 from drivesim.env import DriveWorldEnv
 
 needs_kernels = pytest.mark.skipif(not kernels.in_use(), reason="no kernels were compiled here")
@@ -31,7 +31,7 @@ def drive(seed: int, steps: int = STEPS) -> str:
     env, digest = DriveWorldEnv(generator=None, action="physical"), hashlib.sha256()
     observation, _ = env.reset(seed=seed)
     for _ in range(steps):
-        observation, reward, terminated, _, _ = env.step(follow_route(observation))
+        observation, reward, terminated, _, _ = env.step(steer(observation, env.scene))
         tracks = env.scene.tracks
         for array in (tracks.ids, tracks.position, tracks.yaw, tracks.velocity, *observation.values()):
             digest.update(np.ascontiguousarray(array).tobytes())

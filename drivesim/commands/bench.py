@@ -24,6 +24,7 @@ def main(config: DictConfig) -> None:
         settings["warmup"],
         settings["seed"],
         tuple(drift) if drift else None,
+        settings["drift_drives"],
         settings["env"],
         start_options(settings["options"]),
     )

@@ -76,7 +76,7 @@ def make_block(network: Network, cell: Node, outlines: Sequence[Outline]) -> Ele
         if network.exists(edge)
     ]
     draw = rng.random()
-    kind = next(name for name, share in _BLOCK_KINDS if draw < share)
+    kind = next(name for name, share in _BLOCK_KINDS if draw < share) if fronts else "park"  # where no road leads
     lot = None
     if kind in ("lot", "site"):
         free = free_land(network, cell, outlines)
@@ -117,6 +117,8 @@ def _buildings(
     free: shapely.Geometry, fronts: list[Frontage], density: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Rows of `elements.BUILDING_COLUMNS`: along the roads first, then behind; none touches another."""
+    if not fronts:
+        return np.zeros((0, BUILDING_COLUMNS))
     rows = [_along(front, rng) for front in fronts] + [_behind(free, fronts, rng)]
     boxes = np.concatenate(rows)  # x, y, yaw, depth, width
     boxes = boxes[rng.random(len(boxes)) < density]

@@ -68,6 +68,14 @@ def test_free_road_is_driven_with_the_first_manoeuvre_and_a_stop_is_chosen_when_
     assert trace.ending == "time" and trace.steps[-1].speed < 1.0
 
 
+def test_the_end_of_a_scenario_ends_a_branch_and_is_no_reason_to_wait() -> None:
+    planner = SearchPlanner()
+    env = make_env({"generator": None}, planner, 30.0)
+    planner.attach(env)
+    trace = run(env, planner, seed=0, options={"scenario": "camera_drop_01"})
+    assert env.get_state().criteria.outcome == "success" and trace.ending == "goal"
+
+
 def test_same_drive_twice() -> None:
     first, second = (town_drive(SearchPlanner(**SMALL), 900_002, 1.5) for _ in range(2))
     assert [step.action for step in first.steps] == [step.action for step in second.steps]

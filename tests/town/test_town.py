@@ -17,9 +17,11 @@ import shapely
 from drivesim.geometry import box_footprints, wrap_angle
 from drivesim.map_raster import RESOLUTION, map_raster
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES, HdMap, LaneGraph, Statics
+from drivesim.town.blocks import block_edges
 from drivesim.town.curves import direction, sharpest_curvature
 from drivesim.town.elements import LaterStatics
 from drivesim.town.layers import LaterLayers, area
+from drivesim.town.network import SPACING
 from drivesim.town.town import Town, TownWindow
 
 SEEDS = (0, 1, 2, 7)
@@ -394,3 +396,15 @@ def test_a_neighbouring_window_costs_only_its_rim() -> None:
         town.window(xy)
         durations.append(time.perf_counter() - began)
     assert durations[1] < 0.6 * durations[0]
+
+
+def test_a_block_that_no_road_leads_to_has_trees_and_no_houses() -> None:
+    town, cell = Town(288), (-3, 1)
+    assert not any(town.network.exists(edge) for edge, _ in block_edges(cell))
+    window = town.window((np.array(cell) + 0.5) * SPACING)
+    x0, y0 = np.array(cell) * SPACING
+    houses = window.statics.building_footprint.mean(axis=1)
+    inside = ((houses > (x0, y0)) & (houses < (x0 + SPACING, y0 + SPACING))).all(axis=1)
+    assert len(houses) > 20 and not inside.any()
+    trees = window.statics.tree_position
+    assert ((trees > (x0, y0)) & (trees < (x0 + SPACING, y0 + SPACING))).all(axis=1).any()

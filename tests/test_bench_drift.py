@@ -1,0 +1,54 @@
+"""Early against late steps, and old against new environments."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from drivesim.bench_drift import WINDOW, _summary, _Times, measure_drift
+from drivesim.bench_driver import BRAKING, drive
+from drivesim.env import DriveWorldEnv
+
+
+def make() -> DriveWorldEnv:
+    return DriveWorldEnv(generator=None, action="physical", seconds=None)
+
+
+def test_changes_are_of_the_median_step_with_their_standard_error() -> None:
+    times = [
+        _Times(early=[1.0, 1.0, 9.0], late=[1.1, 1.1, 50.0], new=[1.0, 1.0, 1.0]),
+        _Times(early=[2.0] * 3, late=[2.6] * 3, new=[2.6] * 3),
+    ]
+    drift = _summary((200, 2000), times, {200: 400, 2000: 410})
+    assert drift.time == pytest.approx(20.0) and drift.time_error == pytest.approx(10.0)
+    assert drift.age == pytest.approx(5.0) and drift.memory == pytest.approx(2.5)
+    assert np.isnan(_summary((200, 2000), times[:1], {200: 1, 2000: 1}).time_error)
+
+
+def test_an_environment_with_a_past_is_compared_with_a_new_one() -> None:
+    drift = measure_drift(make, (5, 5 + WINDOW), 1, 0, {"town": 1})
+    assert (drift.early, drift.late, drift.drives) == (5, 5 + WINDOW, 1)
+    assert abs(drift.memory) < 50.0 and abs(drift.age) < 100.0
+
+
+def test_steps_must_be_in_order() -> None:
+    with pytest.raises(ValueError, match=r"drift: found steps \[200, 300\]"):
+        measure_drift(make, (200, 300), 1, 0, {})
+
+
+def test_drives_that_end_early_are_refused() -> None:
+    def brief() -> DriveWorldEnv:
+        return DriveWorldEnv(generator=None, action="physical", seconds=1.0)
+
+    with pytest.raises(RuntimeError, match="found 2 of 2 drives that end before step"):
+        measure_drift(brief, (0, WINDOW), 1, 0, {"town": 1})
+
+
+def test_the_driver_keeps_to_the_route_and_stops_for_a_stalled_car() -> None:
+    env = make()
+    observation, _ = env.reset(seed=0, options={"scenario": "stalled_car_01"})
+    for _ in range(200):
+        action = drive(observation, env.scene)
+        observation, _, terminated, *_ = env.step(action)
+        assert not terminated
+    assert env.scene.ego.speed < 0.1 and action[0] == -BRAKING
