@@ -36,25 +36,31 @@ class Events:
     corners_off_road: int = 0
 
 
-def ego_footprint(ego: EgoState, shape: VehicleShape) -> NDArray[np.float64]:
-    """Ground rectangle [4, 2] of the ego body, counter-clockwise from the front left corner [m]."""
+def ego_corners(ego: EgoState, shape: VehicleShape) -> list[tuple[float, float]]:
+    """Corners (x, y) [m] of the ego body on the ground, counter-clockwise from the front left one."""
     (c, s), (x, y) = ego.pose[:2, 0].tolist(), ego.pose[:2, 3].tolist()
     front, rear, side = shape.length - shape.rear_overhang, -shape.rear_overhang, 0.5 * shape.width
     corners = ((front, side), (rear, side), (rear, -side), (front, -side))
-    return np.array([(x + c * a - s * b, y + s * a + c * b) for a, b in corners])
+    return [(x + c * a - s * b, y + s * a + c * b) for a, b in corners]
+
+
+def ego_footprint(ego: EgoState, shape: VehicleShape) -> NDArray[np.float64]:
+    """`ego_corners` as an array [4, 2]."""
+    return np.array(ego_corners(ego, shape))
 
 
 def find_collisions(
-    ego: EgoState, shape: VehicleShape, footprint: NDArray[np.float64], tracks: Tracks, straddles: bool
+    ego: EgoState, shape: VehicleShape, corners: list[tuple[float, float]], tracks: Tracks, straddles: bool
 ) -> tuple[Collision, ...]:
-    """Collisions of the ego body `footprint` [4, 2] with the tracks; `straddles`: the ego is not inside one lane."""
-    (x0, y0), _, (x1, y1), _ = footprint.tolist()
+    """Collisions of the ego body with `ego_corners` with the tracks; `straddles`: the ego is not inside one lane."""
+    (x0, y0), _, (x1, y1), _ = corners
     x, y = 0.5 * (x0 + x1), 0.5 * (y0 + y1)
     position, size = np.ascontiguousarray(tracks.position), np.ascontiguousarray(tracks.size)
     near = near_rows(position, size, x, y, shape.length + shape.width)
     rows = [row for row in near if _touches(ego, shape, x, y, tracks, row)]
     if not rows:
         return ()
+    footprint = np.array(corners)
     boxes = box_footprints(tracks.position[rows], tracks.size[rows], tracks.yaw[rows])
     return tuple(_collision(ego, footprint, tracks, row, box, straddles) for row, box in zip(rows, boxes))
 

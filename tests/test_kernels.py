@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 
 import drivesim
 from drivesim import kernels
-from drivesim.bench import follow_route
+from drivesim.bench_driver import drive as steer
 from drivesim.env import DriveWorldEnv
 
 needs_kernels = pytest.mark.skipif(not kernels.in_use(), reason="no kernels were compiled here")
@@ -30,7 +31,7 @@ def drive(seed: int, steps: int = STEPS) -> str:
     env, digest = DriveWorldEnv(generator=None, action="physical"), hashlib.sha256()
     observation, _ = env.reset(seed=seed)
     for _ in range(steps):
-        observation, reward, terminated, _, _ = env.step(follow_route(observation))
+        observation, reward, terminated, _, _ = env.step(steer(observation, env.scene))
         tracks = env.scene.tracks
         for array in (tracks.ids, tracks.position, tracks.yaw, tracks.velocity, *observation.values()):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -52,6 +53,13 @@ def test_whole_drives_agree_to_the_bit() -> None:
     program = "from drivesim import kernels; from tests.test_kernels import drive\n"
     program += "print(kernels.in_use(), drive(3), drive(4))"
     assert run_python(program, ROOT, DRIVESIM_KERNELS="numpy") == ["False", drive(3), drive(4)]
+
+
+@needs_kernels
+def test_every_compiled_function_stands_for_a_numpy_version() -> None:
+    sources = Path(kernels.__file__).parent.glob("*.pyx")
+    found = {f"{path.stem}.{name}" for path in sources for name in re.findall(r"^def (\w+)\(", path.read_text(), re.M)}
+    assert {name for name in found if not name.endswith(".configure")} == set(kernels.PLAIN)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
@@ -118,7 +117,8 @@ def choose_ways(state: TrafficState, graph: WalkingGraph, objects: Objects, vehi
         following, crosses = next_node(graph, node, complex(source[row]), key)
         source[row], target[row] = target[row], following
         phase[row] = WAITING if crosses else WALKING
-    return replace(walkers, source=source, target=target, phase=phase, waiting=waiting)
+    w = walkers
+    return Walkers(w.bodies, w.position, w.velocity, w.direction, source, target, w.pace, w.side, phase, waiting)
 
 
 @compiled
