@@ -6,7 +6,7 @@ PPO("MultiInputPolicy", worlds).learn(100_000)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from drivesim.vector_env import DriveWorldVectorEnv
+from drivesim.vector_infos import final_info_of_world, info_of_world
 
 
 class StableBaselinesWorlds(VecEnv):
@@ -34,7 +35,7 @@ class StableBaselinesWorlds(VecEnv):
     def reset(self) -> VecEnvObs:
         """Begins a drive in every world, with the seeds and options that were set since the last reset."""
         observations, infos = self.worlds.reset(seed=list(self._seeds), options=list(self._options))
-        self.reset_infos = [_info_of(infos, row) for row in range(self.num_envs)]
+        self.reset_infos = [info_of_world(infos, row) for row in range(self.num_envs)]
         self._reset_seeds()
         self._reset_options()
         return observations
@@ -48,10 +49,10 @@ class StableBaselinesWorlds(VecEnv):
         observations, rewards, terminations, truncations, batch = self.worlds.step(self._taken)
         ends, infos = terminations | truncations, []
         for row in range(self.num_envs):
-            info = _info_of(batch, row)
+            info = info_of_world(batch, row)
             if ends[row]:
                 self.reset_infos[row] = info
-                info = dict(_info_of(batch, row, "final_info"))
+                info = dict(final_info_of_world(batch, row))
                 info["terminal_observation"] = batch["final_observation"][row]
             info["TimeLimit.truncated"] = bool(truncations[row] and not terminations[row])
             infos.append(info)
@@ -88,12 +89,3 @@ class StableBaselinesWorlds(VecEnv):
     def get_images(self) -> Sequence[NDArray | None]:
         """The picture of every world."""
         return list(self.worlds.render())
-
-
-def _info_of(batch: dict[str, Any], row: int, under: str | None = None) -> dict[str, Any]:
-    """The info of one world, whether Gymnasium keeps inner dictionaries as objects (0.29) or as arrays (1.0 on)."""
-    if under is not None:
-        inner = batch[under]
-        return inner[row] if isinstance(inner, np.ndarray) else _info_of(inner, row)
-    names: Iterable[str] = (name for name in batch if not name.startswith(("_", "final_")) and batch[f"_{name}"][row])
-    return {name: _info_of(batch[name], row) if isinstance(batch[name], dict) else batch[name][row] for name in names}

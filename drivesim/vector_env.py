@@ -26,6 +26,7 @@ from drivesim.vector_arguments import (
     options_of_worlds,
     seeds_of_worlds,
 )
+from drivesim.vector_infos import add_final
 
 Batch = tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Info]
 _SHOWN = ("frames", "picture", "render", "render_mode", "road", "route", "scene", "settings", "step_seconds", "time")
@@ -44,6 +45,7 @@ class DriveWorldVectorEnv(gym.vector.VectorEnv):
     def __init__(
         self, num_envs: int = 1, *, autoreset_mode: str | Enum = "same_step", copy: bool = True, **settings: Any
     ) -> None:
+        self.closed = True  # there is nothing to close before all is there
         if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
             raise ValueError(f"num_envs: found {num_envs!r}, accepted an integer >= 1")
         self.autoreset_mode = mode_name(autoreset_mode)
@@ -55,12 +57,13 @@ class DriveWorldVectorEnv(gym.vector.VectorEnv):
         self.single_action_space = self._single.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self.is_vector_env, self.closed, self.viewer = True, False, None
+        self.is_vector_env, self.viewer = True, None
         self._states: list[EnvState | None] = [None] * self.num_envs
         self._memory: Any = None  # of the generator, all worlds in one
         self._random: list[np.random.Generator | None] = [None] * self.num_envs
         self._buffer = self._empty()
         self._actions: Any = None
+        self.closed = False
 
     # Gymnasium.
 
@@ -115,7 +118,7 @@ class DriveWorldVectorEnv(gym.vector.VectorEnv):
             seen[row] = observation
             infos = self._add_info(infos, info, row)
             if row in begun and row in outcomes:
-                infos = self._add_final(infos, outcomes[row].observation, outcomes[row].info, row)
+                infos = add_final(self, infos, outcomes[row].observation, outcomes[row].info, row)
         if self.render_mode == "human":
             self.render()
         return self._stacked(seen), rewards, ends[0], ends[1], infos
@@ -257,14 +260,6 @@ class DriveWorldVectorEnv(gym.vector.VectorEnv):
             for name, values in batch.items():
                 values[row] = observation[name]
         return batch
-
-    def _add_final(self, infos: Info, observation: Observation, info: Info, row: int) -> Info:
-        """Notes how a drive ended, under the names of this Gymnasium and the other one's for the observation."""
-        old, new = "final_observation", "final_obs"
-        ours, theirs = (new, old) if hasattr(gym.vector, "AutoresetMode") else (old, new)
-        infos = self._add_info(infos, {ours: observation, "final_info": info}, row)
-        infos[theirs], infos[f"_{theirs}"] = infos[ours], infos[f"_{ours}"]
-        return infos
 
     def _row(self, world: int) -> int:
         if isinstance(world, bool) or not isinstance(world, (int, np.integer)) or not 0 <= world < self.num_envs:

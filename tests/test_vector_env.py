@@ -16,6 +16,7 @@ import drivesim
 from drivesim.env import DriveWorldEnv
 from drivesim.scene import Tracks
 from drivesim.vector_env import DriveWorldVectorEnv
+from drivesim.vector_infos import final_info_of_world, info_of_world
 from tests.generators.test_stage import tiny_generator
 from tests.straight_road import StraightRoad, track
 
@@ -74,7 +75,7 @@ def test_worlds_in_a_batch_see_what_they_would_see_alone(name: str) -> None:
             observation, reward, terminated, truncated, info = single.step(action[row])
             assert_same(observation, seen, row, tolerance)
             assert (rewards[row], terminations[row], truncations[row]) == (reward, terminated, truncated)
-            assert infos["metrics"][row] == info["metrics"] and infos["events"][row] == info["events"]
+            assert info_of_world(infos, row) == info
 
 
 @pytest.fixture(scope="module", params=["raycast", "stage"])
@@ -158,10 +159,10 @@ def test_same_step_begins_the_next_drive_at_once() -> None:
         assert truncations.tolist() == [ends] * 2 and not terminations.any()
         assert ("final_observation" in infos) == ends and rewards[1] == alone[1]
         if ends:
-            assert infos["final_info"][1]["metrics"]["time"] == pytest.approx(0.5)
+            assert final_info_of_world(infos, 1)["metrics"]["time"] == pytest.approx(0.5)
             assert same(infos["final_observation"][1], alone[0]) and infos["final_obs"] is infos["final_observation"]
             assert infos["_final_observation"].all() and infos["_final_info"].all()
-            assert same(seen, first) and infos["metrics"][1]["time"] == 0.0
+            assert same(seen, first) and info_of_world(infos, 1)["metrics"]["time"] == 0.0
             twin.reset()
 
 
@@ -176,9 +177,12 @@ def test_next_step_begins_the_next_drive_with_the_next_action() -> None:
     seen, rewards, terminations, truncations, infos = env.step(coast)
     assert rewards[0] == 0.0 and not (terminations | truncations).any()
     assert all((seen[name][0] == first[name][0]).all() for name in first)
-    assert infos["metrics"][0]["time"] == 0.0 and infos["metrics"][1]["time"] > before.steps / 12.0
+    assert (
+        info_of_world(infos, 0)["metrics"]["time"] == 0.0
+        and info_of_world(infos, 1)["metrics"]["time"] > before.steps / 12.0
+    )
     assert "final_observation" not in infos
-    assert env.step(coast)[4]["metrics"][0]["time"] == pytest.approx(1 / 12)
+    assert info_of_world(env.step(coast)[4], 0)["metrics"]["time"] == pytest.approx(1 / 12)
 
 
 def test_next_step_does_not_disturb_generated_pictures() -> None:
