@@ -1,4 +1,4 @@
-"""The observation `state_vector`: all that matters for driving along the route in 113 numbers, for learning from state.
+"""The observation `state_vector`: all that matters for driving along the route in 121 numbers, for learning from state.
 
 Everything about others is told in the frame of the route: how far along it (s) and how far to its left (d).
 """
@@ -13,6 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from drivesim.road_ahead import RoadAhead
+from drivesim.room_beside import PLACES, REACH, room_beside
 from drivesim.scene import OBJECT_CLASSES, Scene, VehicleShape
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ FAST = 20.0  # [m/s] that speeds are divided by
 VULNERABLE = np.isin(OBJECT_CLASSES, ("pedestrian", "bicycle", "motorcycle"))  # [10]
 GAPS = slice(7 + 2 * len(ROAD_POINTS), 7 + 2 * len(ROAD_POINTS) + len(INSTANTS))  # entries of the vector
 SPEEDS = slice(GAPS.stop, GAPS.stop + len(INSTANTS))
-SIZE = 7 + 2 * len(ROAD_POINTS) + 2 * len(INSTANTS) + 2 * (len(STRIPS) - 1) + 2 + 9 * NEIGHBOURS
+SIZE = 7 + 2 * len(ROAD_POINTS) + 2 * len(INSTANTS) + 2 * (len(STRIPS) - 1) + 2 + 9 * NEIGHBOURS + 2 * len(PLACES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ class RouteFrame:
 
 
 class StateVector:
-    """`state_vector` [113], each about -1 to 1: ego, road, gaps in time, gaps beside, the eight nearest in time.
+    """`state_vector` [121], each about -1 to 1: ego, road, gaps in time, gaps beside, the eight nearest in time.
 
     In order: speed / 20 m/s, acceleration / 8 m/s^2, steering / 0.6 rad, offset from the route / 3 m, sine of the
     heading error, free speed of the road / 20 m/s, share of it that is driven / 2; curvature * 10 m and speed limit /
@@ -54,7 +55,7 @@ class StateVector:
     0, 0.5, 1, 1.5, 2, 3 s; gap now and gap within 1.5 s for strips 1.5 and 3 m left and right of the route; nearest gap
     behind on both sides / 60 m; of each of eight others, nearest predicted approach first: 1 if there is one, s / 40 m,
     d / 10 m, speeds relative to the ego's along / 20 m/s and across / 10 m/s, half sizes along / 5 m and across / 3 m,
-    1 if vulnerable, closest approach / 20 m.
+    1 if vulnerable, closest approach / 20 m; room left of the route / 5 m 0, 8, 16, 24 m ahead, and right of it.
     """
 
     def spaces(self) -> dict[str, spaces.Box]:
@@ -67,9 +68,12 @@ class StateVector:
 
 
 def state_vector(scene: Scene, road: RoadAhead) -> NDArray[np.float64]:
-    """The vector [113] before it is clipped."""
+    """The vector [121] before it is clipped."""
     others = _others(scene, road)
-    return np.concatenate([_ego(scene, road), _road(road), _gaps(others, scene.vehicle), _nearest(others, scene, road)])
+    room = room_beside(road).reshape(-1) / REACH
+    return np.concatenate(
+        [_ego(scene, road), _road(road), _gaps(others, scene.vehicle), _nearest(others, scene, road), room]
+    )
 
 
 def _ego(scene: Scene, road: RoadAhead) -> NDArray[np.float64]:
