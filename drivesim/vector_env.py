@@ -104,7 +104,9 @@ class DriveWorldVectorEnv(gym.vector.VectorEnv):
         over = [row for row, state in enumerate(states) if state.over]
         renewed = over if self.autoreset_mode == "next_step" else []
         moving = {row: actions[row] for row in range(self.num_envs) if row not in renewed}  # type: ignore[index]
-        outcomes, self._memory = self._single.simulation.step(states, self._memory, moving)
+        outcomes = {}
+        if moving:
+            outcomes, self._memory = self._single.simulation.step(states, self._memory, moving)
         rewards, ends = np.zeros(self.num_envs), np.zeros((2, self.num_envs), np.bool_)
         for row, outcome in outcomes.items():
             rewards[row], ends[:, row] = outcome.reward, (outcome.terminated, outcome.truncated)
