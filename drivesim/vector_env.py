@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from drivesim.env import SEEDS, DriveWorldEnv
 from drivesim.env_state import EnvState
 from drivesim.observations import Observation
-from drivesim.simulation import Info
+from drivesim.simulation import Info, Outcome
 from drivesim.sources import check_options
 from drivesim.vector_arguments import (
     checked_mask,
@@ -104,7 +104,7 @@ class DriveWorldVectorEnv(gym.vector.VectorEnv):
         over = [row for row, state in enumerate(states) if state.over]
         renewed = over if self.autoreset_mode == "next_step" else []
         moving = {row: actions[row] for row in range(self.num_envs) if row not in renewed}  # type: ignore[index]
-        outcomes = {}
+        outcomes: dict[int, Outcome] = {}
         if moving:
             outcomes, self._memory = self._single.simulation.step(states, self._memory, moving)
         rewards, ends = np.zeros(self.num_envs), np.zeros((2, self.num_envs), np.bool_)
@@ -140,7 +140,10 @@ class DriveWorldVectorEnv(gym.vector.VectorEnv):
     def render(self) -> tuple[NDArray[np.uint8] | None, ...]:  # type: ignore[override]
         """The picture of every world [484, 1152, 3] for "rgb_array"; "human" shows the first one."""
         if self.render_mode == "human":
-            return (self._look(0).render(),)
+            self._single._state = self._running("render")[0]
+            self._single.render()
+            self._single._state = None
+            return (None,)
         return tuple(self._look(row).render() for row in range(self.num_envs))
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
@@ -179,7 +182,7 @@ class DriveWorldVectorEnv(gym.vector.VectorEnv):
     def set_state(self, state: EnvState | Sequence[EnvState], world: int | None = None) -> None:
         """Continues all worlds from a list of states, or one world from one; the others do not notice.
 
-        Raises ValueError for anything but states of environments with the same settings.
+        They come from environments with the same settings. Raises ValueError for anything but an EnvState per world.
         """
         rows = list(range(self.num_envs)) if world is None else [self._row(world)]
         states = list(state) if world is None and isinstance(state, Sequence) else [state]
@@ -194,7 +197,6 @@ class DriveWorldVectorEnv(gym.vector.VectorEnv):
 
     def branch(self, world: int) -> DriveWorldEnv:
         """A single environment in the state of one world, which then goes its own way."""
-        self._single._state = None
         twin = self._single.copy()
         twin.set_state(self.get_state(world))
         return twin
@@ -246,9 +248,9 @@ class DriveWorldVectorEnv(gym.vector.VectorEnv):
 
     def _look(self, row: int) -> DriveWorldEnv:
         """A single environment that shows one world, for reading only."""
-        self._running("call", [row])
-        self._single._state = self._states[row]
-        return self._single
+        twin = copy.copy(self._single)  # the world does not outlive its drive in it
+        twin._state = self._running("call", [row])[row]
+        return twin
 
     def _empty(self) -> Observation:
         spaces: Any = self.single_observation_space
