@@ -6,7 +6,7 @@ import gc
 import multiprocessing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class BatchResult:
     world_steps_per_second: float  # N times the steps of the batch
     pictures_per_second: float  # of all cameras; 0 without generator
     gain: float  # in world steps per second over the first number of worlds, median over the rounds
+    processor_gain: float  # the same per second of processor time, which other work on the machine hardly touches
     memory: float  # [MiB] of the process after the warm-up
     memory_per_world: float  # [MiB] that every world more than the first number of them takes, NaN for these
 
@@ -62,17 +63,20 @@ class Group:
         self._options = [_options(config, row) for row in self._rows]
         self._seen, _ = self.env.reset(seed=[config.seed + row for row in self._rows], options=self._options)
 
-    def step(self) -> float:
-        """Seconds that a step of all worlds takes; drives that end are followed by others, outside the clock."""
+    def step(self) -> NDArray[np.float64]:
+        """Seconds [2] on the clock and of processor time that a step of all worlds takes.
+
+        Drives that end are followed by others, which is not counted.
+        """
         scenes = self.env.call("scene")
         actions = np.stack([drive(_of_world(self._seen, row), scene) for row, scene in enumerate(scenes)])
-        begin = perf_counter()
+        begin = np.array([perf_counter(), process_time()])
         self._seen, _, terminations, truncations, _ = self.env.step(actions)
-        wall = perf_counter() - begin
+        taken = np.array([perf_counter(), process_time()]) - begin
         ends = terminations | truncations
         if ends.any():
             self._seen, _ = self.env.reset(options=self._options, reset_mask=ends)
-        return wall
+        return taken
 
 
 def benchmark_batches(generator: str | None, config: BatchConfig) -> list[BatchResult]:
@@ -87,12 +91,12 @@ def benchmark_batches(generator: str | None, config: BatchConfig) -> list[BatchR
 
 
 def time_rounds(generator: str | None, config: BatchConfig) -> NDArray[np.float64]:
-    """Seconds [R, K] in which each of the K sizes moves all of the largest number of worlds by one step."""
+    """Seconds [R, K, 2], as of `Group.step`, in which each of the K sizes moves all worlds by one step."""
     settings, most = dict(config.env or {}), max(config.worlds)
     shared = make_generator(generator, settings.get("image_size"), settings.get("generator_options") or {})
     sizes = [[Group(shared, config, first, count) for first in range(0, most, count)] for count in config.worlds]
     rounds = [
-        [sum(group.step() for group in groups) for groups in sizes]
+        [np.sum([group.step() for group in groups], axis=0) for groups in sizes]
         for _ in range(config.warmup + max(config.steps // most, 1))
     ]
     return np.array(rounds[config.warmup :])
@@ -110,25 +114,26 @@ def memory_of(generator: str | None, config: BatchConfig, count: int) -> float:
 def summary(
     generator: str, worlds: Sequence[int], rounds: NDArray[np.float64], memory: Sequence[float]
 ) -> list[BatchResult]:
-    """Figures from seconds [R, K] per round and MiB [K]."""
+    """Figures from seconds [R, K, 2] per round and MiB [K]."""
     most, cameras = max(worlds), 0 if generator == "none" else len(CAMERAS)
     results = []
     for column, (count, used) in enumerate(zip(worlds, memory, strict=True)):
-        rate = most / float(np.median(rounds[:, column]))
-        gain = float(np.median(rounds[:, 0] / rounds[:, column]))
+        rate = most / float(np.median(rounds[:, column, 0]))
+        gain, processor_gain = np.median(rounds[:, 0] / rounds[:, column], axis=0).tolist()
         more = (used - memory[0]) / (count - worlds[0]) if count != worlds[0] else np.nan
-        results.append(BatchResult(generator, count, rate, cameras * rate, gain, used, more))
+        results.append(BatchResult(generator, count, rate, cameras * rate, gain, processor_gain, used, more))
     return results
 
 
 def batch_table(results: Iterable[BatchResult]) -> str:
     """Figures as text, a line for every generator and number of worlds."""
-    rows = [["generator", "worlds", "pictures/s", "world steps/s", "gain", "memory [MiB]", "per world [MiB]"]]
+    rows = [["generator", "worlds", "pictures/s", "world steps/s", "gain", "gain (processor time)", "memory [MiB]",
+             "per world [MiB]"]]  # fmt: skip
     for r in results:
         pictures = f"{r.pictures_per_second:.0f}" if r.pictures_per_second else "-"
         more = "-" if np.isnan(r.memory_per_world) else f"{r.memory_per_world:.1f}"
         rows.append([r.generator, str(r.worlds), pictures, f"{r.world_steps_per_second:.1f}", f"{r.gain:.2f}",
-                     f"{r.memory:.0f}", more])  # fmt: skip
+                     f"{r.processor_gain:.2f}", f"{r.memory:.0f}", more])  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in rows)
 
