@@ -40,7 +40,7 @@ def ego_object(ego: EgoState, shape: VehicleShape) -> tuple[complex, complex]:
     return complex(x, y) + shape.centre_offset * direction, direction
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=256)  # of many worlds in turn
 def _half_sizes(bodies: Bodies, people: Bodies, length: float, width: float) -> tuple[Float, Float]:
     """Half lengths and half widths of vehicles, the ego and people; they change only when somebody comes or goes."""
     return (

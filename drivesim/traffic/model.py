@@ -149,7 +149,7 @@ class ReactiveTraffic:
         return state if path is None else with_path(state, row, path)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=256)  # of many worlds in turn
 def _at_rest(bodies: Bodies, people: Bodies, standing: Tracks) -> Tracks:
     """Tracks in which all that changes only when somebody comes or goes is filled in: everything of those that stand,
     and of the moving ones ids, classes, sizes, heights and colours."""
