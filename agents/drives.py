@@ -33,6 +33,7 @@ class WorldConfig:
     reward: Mapping[str, float] = field(default_factory=dict)
     danger: float = 0.0
     failure: float = 0.0
+    unrest: float = 0.0
     hold: int = 1
     reward_scale: float = 0.1
     density: int = 30
@@ -55,9 +56,11 @@ class TrainingDrives(gym.Wrapper):
     def __init__(self, env: gym.Env, config: WorldConfig, seed: int) -> None:
         super().__init__(env)
         self.config, self._random, self._driven, self._town = config, random.Random(seed), 0, 0
+        self._before: NDArray | None = None  # the last action
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """The next drive. Seeds say where drives begin, not in which town."""
+        self._before = None
         if self._driven % self.config.drives_per_town == 0:
             self._town = self._random.randrange(self.config.towns)
         self._driven += 1
@@ -72,7 +75,9 @@ class TrainingDrives(gym.Wrapper):
 
     def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """As the environment for as long as an action is held, with scaled reward and light info."""
-        total = 0.0
+        wanted = np.clip(action, -1.0, 1.0)
+        change = 0.0 if self._before is None else float(np.abs(wanted - self._before).sum())
+        total, self._before = -self.config.unrest * change, wanted
         for _ in range(self.config.hold):
             observation, reward, terminated, truncated, info = self.env.step(action)
             total += float(reward) - self.config.danger * danger(observation)

@@ -52,6 +52,15 @@ def test_an_action_holds_for_as_many_steps_as_asked_and_earns_their_rewards() ->
     assert truncated and info["drive"]["seconds"] == pytest.approx(1.0) and info["drive"]["passed"] == 1.0
 
 
+def test_changing_ones_mind_costs_what_unrest_costs() -> None:
+    earned = []
+    for unrest in (0.0, 2.0):
+        world = make_drives(WorldConfig(towns=1, density=4, unrest=unrest, reward_scale=1.0), seed=0)
+        world.reset()
+        earned.append([world.step(np.array(action))[1] for action in ([0.5, 0.0], [0.5, 0.0], [0.2, 0.1], [3.0, 0.1])])
+    assert np.subtract(*earned) == pytest.approx([0.0, 0.0, 2.0 * 0.4, 2.0 * 0.8])
+
+
 def test_a_scenario_that_is_too_late_costs_what_failure_costs() -> None:
     last = []
     for failure in (0.0, 25.0):

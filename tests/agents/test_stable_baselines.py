@@ -14,7 +14,7 @@ from drivesim.policy import load_policy
 from drivesim.rollout import make_env, run
 from tests.agents.runs import train_tiny
 
-PPO_TINY = ("rollout=16", "batch_size=16", "epochs=1")
+PPO_TINY = ("rollout=16", "batch_size=16", "epochs=1", "processes=1", "critic_warm_up=0")
 SAC_TINY = ("first_update=24", "every=4", "updates=1", "batch_size=8", "buffer=500")
 
 
@@ -53,13 +53,13 @@ def test_clone_is_what_ppo_goes_on_from(tmp_path: Path) -> None:
     run_command(warm_start, "agents.warm_start", f"out={clone}", "world=debug", "steps=60", "rounds=2", "epochs=2",
                 "width=8")  # fmt: skip
     told = load_policy(str(clone / "agent.zip")).network.state_dict()  # type: ignore[attr-defined]
-    start = (f"start={clone / 'agent.zip'}", "critic_warm_up=32")
-    train_tiny(ppo, tmp_path / "critic", "steps=32", *start, *PPO_TINY)
+    start = (f"start={clone / 'agent.zip'}",)
+    train_tiny(ppo, tmp_path / "critic", "steps=32", *start, *PPO_TINY, "critic_warm_up=32")
     tuned = load_policy(str(tmp_path / "critic" / "agent.zip")).network.state_dict()  # type: ignore[attr-defined]
     for name in told:
         same = np.array_equal(told[name], tuned[name])
         assert name == "log_std" or same == ("value" not in name)
-    train_tiny(ppo, tmp_path / "both", "steps=64", *start, *PPO_TINY)
+    train_tiny(ppo, tmp_path / "both", "steps=64", *start, *PPO_TINY, "critic_warm_up=32")
     tuned = load_policy(str(tmp_path / "both" / "agent.zip")).network.state_dict()  # type: ignore[attr-defined]
     assert not np.array_equal(told["action_net.weight"], tuned["action_net.weight"])
 
