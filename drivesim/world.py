@@ -303,8 +303,8 @@ class TownSource:
             scripted = None
         predicted = world.predicted
         if self.predicted is not None and predicted is not None:
-            others = replace(self.predicted, demand=model.demand)
-            predicted = others.step(predicted, tables, before.ego, ego, dt, scripted)
+            predictor = replace(self.predicted, demand=model.demand)
+            predicted = predictor.step(predicted, tables, before.ego, ego, dt, scripted)
             traffic = predicted.traffic
         elif model.demand.density:
             front = self.vehicle.length - self.vehicle.rear_overhang

@@ -205,8 +205,8 @@ def realigned(state: PredictedState, traffic: TrafficState) -> PredictedState:
 
 def action_between(before: EgoState, ego: EgoState, dt: float) -> tuple[float, float]:
     """Acceleration [m/s^2] and curvature [1/m] that take the ego from one instant to the next."""
-    values = [torch.tensor(v, dtype=torch.float64) for v in (before.yaw, abs(before.speed), ego.yaw, abs(ego.speed))]
-    acceleration, curvature = control_between(*values, dt)
+    yaw, speed, turned, after = torch.tensor([before.yaw, abs(before.speed), ego.yaw, abs(ego.speed)])
+    acceleration, curvature = control_between(yaw, speed, turned, after, dt)
     return float(np.clip(acceleration, -10.0, 10.0)), float(np.clip(curvature, -0.4, 0.4))
 
 

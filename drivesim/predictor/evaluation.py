@@ -1,4 +1,4 @@
-"""`drivesim evaluate-predictor`: prediction error and conduct in a closed loop on held-out towns, as a table and JSON."""
+"""`drivesim evaluate-predictor`: prediction error and closed-loop conduct on held-out towns, as tables and JSON."""
 
 from __future__ import annotations
 
@@ -66,8 +66,7 @@ def evaluate_predictor(config: PredictorEvaluation) -> str:
 
 def conduct_of(traffic: str, config: PredictorEvaluation) -> Conduct:
     """Conduct of a kind of traffic over held-out towns."""
-    options = {"predictor": config.weights} if traffic == "predicted" else {}
-    source, total = TownSource(traffic=traffic, **options), Conduct()
+    source, total = TownSource(traffic=traffic, predictor=config.weights), Conduct()
     for town in tqdm(range(EVALUATION_TOWNS, EVALUATION_TOWNS + config.loops), desc=traffic, unit="town"):
         scenes, witness = drive(source, town, round(config.loop_seconds * FPS))[::_EVERY], Witness()
         moving = movers(scenes)
@@ -98,7 +97,7 @@ def tables(errors: list[Displacement], conducts: Mapping[str, Conduct], speed: f
         best = min(of[method, horizon].final for method in METHODS[:2])
         gain = 1.0 - of["predictor", horizon].final / max(best, 1e-9)
         lines.append(f"\n{of['predictor', horizon].count} vehicles; gain at {horizon:g} s: {gain:.0%}")
-    lines += ["\n| traffic | vehicle minutes | collisions per vehicle minute | with people | with the ego | off the road |",
+    lines += ["\n| traffic | vehicle minutes | collisions per minute | with people | with the ego | off the road |",
               "|---|---|---|---|---|---|"]  # fmt: skip
     for name, c in conducts.items():
         counts = (c.collisions, c.collisions_on_foot, c.collisions_with_ego, c.off_road)

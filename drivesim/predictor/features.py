@@ -75,7 +75,8 @@ def way_features(layout: Layouts) -> tuple[Tensor, Tensor, Tensor]:
         [
             ways.known[..., None].to(along.dtype), 0.5 * beside.clamp(-4.0, 4.0)[..., None], error,
             (_METRES * bend).flatten(-2), _SPEEDS * (allowed - layout.speed[..., None]),
-            _METRES * stops, (stops / (layout.speed[..., None] + 1.0)).clamp(-5.0, 10.0) * 0.2, 5.0 * pursuit[..., None],
+            _METRES * stops, 0.2 * (stops / (layout.speed[..., None] + 1.0)).clamp(-5.0, 10.0),
+            5.0 * pursuit[..., None],
         ], -1,
     )  # fmt: skip
     known = ways.known
@@ -124,8 +125,8 @@ def neighbour_features(layout: Layouts, along: Tensor, rows: Tensor) -> Tensor:
     closing = (layout.speed[..., None] - pace[..., 0]).clamp(-10.0, 20.0)
     urgency = closing / gap.clamp(min=1.0)
     on_mine = torch.stack(
-        [_METRES * gap.clamp(-20.0, 60.0), 0.5 * beside.clamp(-4.0, 4.0), _SPEEDS * pace[..., 0], _SPEEDS * pace[..., 1],
-         urgency.clamp(-1.0, 3.0)], -1
+        [_METRES * gap.clamp(-20.0, 60.0), 0.5 * beside.clamp(-4.0, 4.0), _SPEEDS * pace[..., 0],
+         _SPEEDS * pace[..., 1], urgency.clamp(-1.0, 3.0)], -1
     )  # fmt: skip
     return torch.cat(
         [_METRES * offset, turned, _SPEEDS * (speed - layout.speed[..., None, None]), _METRES * their_way, 0.2 * size,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,15 +12,6 @@ WAY_POINTS = 64  # points of a way
 WAY_SPACING = 2.0  # [m] between them
 STOPS = 3  # stop line, end of the junction behind it, end of the way
 FAR = 200.0  # [m] what lies farther counts as not there
-
-Table = TypeVar("Table", bound="Ways | Layouts")
-
-
-def map_tensors(table: Table, change: Any) -> Table:
-    """A table of tensors with `change` applied to each."""
-    values = {f.name: getattr(table, f.name) for f in fields(table)}
-    changed = {k: map_tensors(v, change) if isinstance(v, Ways) else change(v) for k, v in values.items()}
-    return replace(table, **changed)  # type: ignore[type-var,return-value]
 
 
 @dataclass(frozen=True, eq=False)

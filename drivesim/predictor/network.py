@@ -127,8 +127,8 @@ class ConditionPredictor(nn.Module):
         return torch.minimum(torch.maximum(start + learned, -most), most)
 
     def score_ways(self, layout: Layouts, candidates: Ways, past: Tensor) -> Tensor:
-        """How likely each of K ways is [B, N, K] (logits): `candidates` holds [B, N * K, ...], K of every road user in a
-        row; `past` [B, N, HISTORY, 2] is where everybody was."""
+        """How likely each of K ways is [B, N, K] (logits): `candidates` holds [B, N * K, ...], K of every road user
+        in a row; `past` [B, N, HISTORY, 2] is where everybody was."""
         n = layout.speed.shape[1]
         k = candidates.known.shape[1] // n
         spread = repeated(layout, k)
@@ -142,9 +142,14 @@ class ConditionPredictor(nn.Module):
 
 def repeated(layout: Layouts, times: int) -> Layouts:
     """A layout in which every row stands `times` times in a row, without its ways."""
-    names = ("position", "yaw", "speed", "acceleration", "curvature", "size", "class_ids", "present")
-    changed = {name: getattr(layout, name).repeat_interleave(times, 1) for name in names}
-    return replace(layout, **changed)
+
+    def spread(values: Tensor) -> Tensor:
+        return values.repeat_interleave(times, 1)
+
+    return Layouts(
+        spread(layout.position), spread(layout.yaw), spread(layout.speed), spread(layout.acceleration),
+        spread(layout.curvature), spread(layout.size), spread(layout.class_ids), spread(layout.present), layout.ways,
+    )  # fmt: skip
 
 
 def moved(layout: Layouts, acceleration: Tensor, curvature: Tensor, dt: float = PERIOD) -> Layouts:

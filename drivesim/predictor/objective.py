@@ -54,7 +54,8 @@ class PredictorObjective(nn.Module):
         alone = torch.rand(scenes) < c.alone
         layout = layout_at(batch, 0, ways)
         minds = predictor.minds(scenes, count)
-        total, divergence, weights, jerk = 0.0, 0.0, 0.0, 0.0
+        total = divergence = jerk = batch["motion"].new_zeros(())
+        weights = 0.0
         for step in range(steps):
             if step <= HISTORY:
                 layout = layout_at(batch, step, ways)
@@ -65,6 +66,7 @@ class PredictorObjective(nn.Module):
             there[:, 0] = False
             noise = torch.randn_like(minds.s)
             foreseen = predictor.foresee(layout, minds, noise, seen, alone if step >= HISTORY else None)
+            assert foreseen.posterior is not None
             divergence = divergence + masked_mean(balanced_kl(foreseen.posterior, foreseen.prior, c.balance), there)
             before = layout
             layout = moved(layout, foreseen.acceleration, foreseen.curvature)
@@ -145,9 +147,14 @@ def put_ego(
     layout: Layouts, position: Tensor, yaw: Tensor, speed: Tensor, acceleration: Tensor, curvature: Tensor
 ) -> Layouts:
     """The layout with the ego [B, ...] at a place and with an action."""
-    new = {"position": position, "yaw": yaw, "speed": speed, "acceleration": acceleration, "curvature": curvature}
-    columns = {name: torch.cat([value[:, None], getattr(layout, name)[:, 1:]], 1) for name, value in new.items()}
-    return replace(layout, **columns)
+
+    def put(values: Tensor, first: Tensor) -> Tensor:
+        return torch.cat([first[:, None], values[:, 1:]], 1)
+
+    return replace(
+        layout, position=put(layout.position, position), yaw=put(layout.yaw, yaw), speed=put(layout.speed, speed),
+        acceleration=put(layout.acceleration, acceleration), curvature=put(layout.curvature, curvature),
+    )  # fmt: skip
 
 
 def ways_of(batch: Batch) -> Ways:

@@ -103,8 +103,8 @@ def write_windows(folder: Path, windows: Mapping[str, NDArray], head: Mapping[st
 
 
 class LayoutBatches:
-    """Batches of windows from all folders below `data`, with the first `rows` road users of each; a pure function of the
-    step number.
+    """Batches of windows from all folders below `data`, with the first `rows` road users of each; a pure function of
+    the step number.
 
     Raises ValueError where there are no windows, or other ones.
     """
