@@ -35,11 +35,7 @@ def begin(
     Everybody's way is the likeliest of the candidates; the ego's, too, so that it can be imagined to drive itself.
     """
     scenes, _, count, _ = batch["motion"].shape
-    nothing = chosen_ways(batch, torch.zeros(scenes, count, dtype=torch.long))
-    candidates = ways_of(batch)
-    layout = layout_at(batch, HISTORY, nothing)
-    past = batch["motion"][:, :HISTORY, :, :2].transpose(1, 2)
-    ways = chosen_ways(batch, predictor.score_ways(layout, candidates, past).argmax(-1))
+    ways = chosen_ways(batch, likeliest_ways(predictor, batch))
     if not with_ways:
         ways = replace(ways, known=torch.zeros_like(ways.known))
     minds = predictor.minds(scenes, count)
@@ -50,6 +46,15 @@ def begin(
         minds = predictor.foresee(layout, minds, torch.zeros_like(minds.s), seen).minds
     generator = torch.Generator().manual_seed(seed)
     return Imagined(layout_at(batch, HISTORY, ways), minds, generator.get_state())
+
+
+@torch.inference_mode()
+def likeliest_ways(predictor: ConditionPredictor, batch: Mapping[str, Tensor]) -> Tensor:
+    """Index [B, N] of the candidate that everybody is most likely to take."""
+    scenes, _, count, _ = batch["motion"].shape
+    nothing = chosen_ways(batch, torch.zeros(scenes, count, dtype=torch.long))
+    past = batch["motion"][:, :HISTORY, :, :2].transpose(1, 2)
+    return predictor.score_ways(layout_at(batch, HISTORY, nothing), ways_of(batch), past).argmax(-1)
 
 
 @torch.inference_mode()

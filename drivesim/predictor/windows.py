@@ -46,9 +46,11 @@ def movers(scenes: Sequence[Scene]) -> NDArray[np.int64]:
     return dense(scenes)[2]
 
 
-def dense(scenes: Sequence[Scene]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Motion [F, I, 5] (x, y, yaw, speed, presence) and bodies [I, 3] of the ego and of all that move at some time, and
-    the ids of the latter [I - 1]."""
+def dense(
+    scenes: Sequence[Scene], wanted: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Motion [F, I, 5] (x, y, yaw, speed, presence) and bodies [I, 3] of the ego and of all that move at some time, or
+    of the `wanted` ids, and the ids of the others [I - 1]."""
     ids = np.unique(np.concatenate([scene.tracks.ids for scene in scenes]))
     motion, body = np.zeros((len(scenes), len(ids), 5)), np.zeros((len(ids), 3))
     ego = np.zeros((len(scenes), 1, 5))
@@ -62,7 +64,8 @@ def dense(scenes: Sequence[Scene]) -> tuple[NDArray[np.float64], NDArray[np.floa
     there = motion[..., 4:] > 0.5
     least = np.where(there, motion[..., :2], np.inf).min(0)
     most = np.where(there, motion[..., :2], -np.inf).max(0)
-    kept = (np.hypot(*(most - least).T) > _LEAST) & ~np.isin(body[:, 2], _STANDING)
+    kept = (np.hypot(*(most - least).T) > _LEAST) if wanted is None else np.isin(ids, wanted)
+    kept &= ~np.isin(body[:, 2], _STANDING)
     vehicle = scenes[0].vehicle
     first = np.array([[vehicle.width, vehicle.length, CLASS_ID["car"]]])
     return np.concatenate([ego, motion[:, kept]], 1), np.concatenate([first, body[kept]]), ids[kept]
