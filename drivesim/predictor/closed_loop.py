@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from drivesim.predictor.kinematics import HARDEST_BRAKING, TIGHTEST_ON_FOOT, control_between
+from drivesim.predictor.guard import braking_for_crossings, braking_for_lane
+from drivesim.predictor.kinematics import TIGHTEST_ON_FOOT, control_between
 from drivesim.predictor.layout import FAR, PERIOD, STOPS, WAY_POINTS, Layouts, Ways
 from drivesim.predictor.network import ConditionPredictor, Minds
 from drivesim.predictor.ways import way_rows
@@ -36,8 +37,6 @@ from drivesim.traffic.walkers import choose_ways, move, steer
 _CYCLE = 6  # steps in which all that is rare has its turn, as in the town's traffic
 _LANES, _WAYS, _RENEWAL = 3, 2, 5
 _SOON = 1e-6  # [s]
-_EMERGENCY = 2.5  # [m/s^2] from which braking for what is in the way is no longer left to the network
-_ROOM = 0.8  # [m] that are left when it ends
 _ON_FOOT = CLASS_ID["pedestrian"]
 
 
@@ -56,8 +55,7 @@ class PredictedState:
 class PredictedTraffic:
     """Moves predicted road users on. Keeps weights and settings only.
 
-    `guarded`: who would have to brake hard for what is in its way does so whatever the network says. `spread` scales
-    the noise of the latent states.
+    `guarded`: the rules of `drivesim.predictor.guard` add braking. `spread` scales the noise of the latent states.
     """
 
     predictor: ConditionPredictor
@@ -91,7 +89,7 @@ class PredictedTraffic:
                 state = replace(state, traffic=_change_lanes(state.traffic, tables, objects, sight))
             if deciding:
                 state = self._decide(state, objects, before, ego, dt)
-                state = self._guard(state, sight) if self.guarded else state
+                state = _guarded(state, objects, sight) if self.guarded else state
         until = (PERIOD if deciding else state.until) - dt
         traffic = replace(
             state.traffic,
@@ -148,18 +146,15 @@ class PredictedTraffic:
             curvature=foreseen.curvature[0, rows].double().numpy(),
         )
 
-    @staticmethod
-    def _guard(state: PredictedState, sight: Sight) -> PredictedState:
-        """Braking that avoids what is in the way, where that takes more than gentle braking."""
-        motion = state.traffic.motion
-        speed = motion.speed[sight.observer]
-        theirs = np.clip(sight.speed, 0.0, speed)
-        needed = (speed - theirs) ** 2 / (2.0 * np.maximum(sight.gap - _ROOM, 0.1))
-        needed = np.where((needed > _EMERGENCY) | (sight.gap < _ROOM), np.maximum(needed, 1.0), -np.inf)
-        most = np.full(len(motion.s), np.inf)
-        np.minimum.at(most, sight.observer, -np.minimum(needed, HARDEST_BRAKING))
-        guarded = replace(motion, acceleration=np.minimum(motion.acceleration, most))
-        return replace(state, traffic=state.traffic.with_motion(guarded))
+
+def _guarded(state: PredictedState, objects: Objects, sight: Sight) -> PredictedState:
+    """The state with the braking that no prediction may leave out."""
+    traffic = state.traffic
+    most = np.minimum(
+        braking_for_lane(traffic, sight), braking_for_crossings(traffic, objects, guided(traffic))
+    )  # fmt: skip
+    motion = replace(traffic.motion, acceleration=np.minimum(traffic.motion.acceleration, most))
+    return replace(state, traffic=traffic.with_motion(motion))
 
 
 def _sight(traffic: TrafficState, objects: Objects) -> Sight:

@@ -40,8 +40,8 @@ def test_training_leaves_weights_that_can_be_measured(layouts: Path, tmp_path: P
     run_command(train_command, "train", "component=predictor_debug", f"data={layouts}", f"train.out={tmp_path}/run")
     predictor = load_predictor(tmp_path / "run" / "weights")
     assert predictor.config.width == 16
-    run_command(evaluate_command, "evaluate-predictor", f"out={tmp_path}/figures", f"data={layouts}", "loops=0", "imagined=2",
-                f"weights={tmp_path}/run/weights")  # fmt: skip
+    run_command(evaluate_command, "evaluate-predictor", f"out={tmp_path}/figures", f"data={layouts}", "loops=0",
+                "imagined=2", f"weights={tmp_path}/run/weights")  # fmt: skip
     figures = json.loads((tmp_path / "figures" / "predictor.json").read_text())
     assert {row["method"] for row in figures["displacement"]} >= {"constant velocity", "predictor"}
 
