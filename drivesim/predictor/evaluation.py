@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -36,7 +36,7 @@ class PredictorEvaluation:
     weights: str | None = None
     loops: int = 10  # towns driven through in a closed loop
     loop_seconds: float = 60.0
-    traffic: tuple[str, ...] = ("idm", "predicted")
+    traffic: tuple[str, ...] = ("idm", "predicted", "unguarded")
     imagined: int = 64  # scenes imagined at once to measure speed
 
 
@@ -65,8 +65,11 @@ def evaluate_predictor(config: PredictorEvaluation) -> str:
 
 
 def conduct_of(traffic: str, config: PredictorEvaluation) -> Conduct:
-    """Conduct of a kind of traffic over held-out towns."""
-    source, total = TownSource(traffic=traffic, predictor=config.weights), Conduct()
+    """Conduct of a kind of traffic over held-out towns: "idm", "predicted", or "unguarded", predicted without the rules
+    of `drivesim.predictor.guard`."""
+    source, total = TownSource("idm" if traffic == "idm" else "predicted", predictor=config.weights), Conduct()
+    if traffic == "unguarded" and source.predicted is not None:
+        source.predicted = replace(source.predicted, guarded=False)
     for town in tqdm(range(EVALUATION_TOWNS, EVALUATION_TOWNS + config.loops), desc=traffic, unit="town"):
         scenes, witness = drive(source, town, round(config.loop_seconds * FPS))[::_EVERY], Witness()
         moving = movers(scenes)
@@ -76,16 +79,19 @@ def conduct_of(traffic: str, config: PredictorEvaluation) -> Conduct:
     return total
 
 
-def imagination_speed(predictor: ConditionPredictor, batch: Mapping[str, Tensor], steps: int = 12) -> float:
-    """Layouts per second that are imagined in one batch."""
+def imagination_speed(
+    predictor: ConditionPredictor, batch: Mapping[str, Tensor], steps: int = 12
+) -> tuple[float, float]:
+    """Layouts that are imagined in one batch per second, and per second of processor time."""
     state = begin(predictor, batch)
     imagine(predictor, state, None, 1)
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), time.process_time()
     imagine(predictor, state, None, steps)
-    return len(batch["motion"]) * steps / (time.perf_counter() - begun)
+    layouts = len(batch["motion"]) * steps
+    return layouts / (time.perf_counter() - begun), layouts / (time.process_time() - worked)
 
 
-def tables(errors: list[Displacement], conducts: Mapping[str, Conduct], speed: float) -> str:
+def tables(errors: list[Displacement], conducts: Mapping[str, Conduct], speed: tuple[float, float]) -> str:
     """The figures as Markdown."""
     of = {(row.method, row.horizon): row for row in errors}
     heads = [f"final at {horizon:g} s [m] | average until {horizon:g} s [m]" for horizon in HORIZONS]
@@ -103,5 +109,5 @@ def tables(errors: list[Displacement], conducts: Mapping[str, Conduct], speed: f
         counts = (c.collisions, c.collisions_on_foot, c.collisions_with_ego, c.off_road)
         cells = [f"{c.per_minute(count):.4f} ({count})" for count in counts]
         lines.append(f"| {name} | {c.vehicle_minutes:.0f} | " + " | ".join(cells) + " |")
-    lines.append(f"\nimagined layouts per second: {speed:.0f}")
+    lines.append(f"\nimagined layouts per second: {speed[0]:.0f}; per second of processor time: {speed[1]:.0f}")
     return "\n".join(lines)

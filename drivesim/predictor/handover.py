@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from drivesim.predictor.closed_loop import PredictedState, PredictedTraffic, realigned
 from drivesim.predictor.imagination import begin, likeliest_ways
-from drivesim.predictor.network import HISTORY
-from drivesim.predictor.recording import batch_of
 from drivesim.predictor.ways import candidate_paths
-from drivesim.predictor.windows import CANDIDATES, blank_candidates, dense, fill_candidates
-from drivesim.scene import CLASS_ID, EgoState, HdMap, Scene, Tracks
-from drivesim.traffic import LaneTables, lane_tables, tracks_of
+from drivesim.predictor.windows import CANDIDATES, batch_of, past_of, tables_at
+from drivesim.scene import EgoState, HdMap, Scene, Tracks
+from drivesim.traffic import tracks_of
 from drivesim.traffic.state import PATH_POINTS, Bodies, Motion, Paths, append, empty_state, take
 
 HAND_OVER = ("start", "end")
@@ -45,53 +43,33 @@ def moving_ids(ids: NDArray[np.int64], position: NDArray[np.float64]) -> NDArray
     return unique[np.hypot(*(most - least).T) > _MOVES]
 
 
-def tables_at(hd_map: HdMap | None) -> LaneTables | None:
-    """Lane tables of a map; None where there are no lanes."""
-    return None if hd_map is None or not len(hd_map.lane_graph) else lane_tables(hd_map)
-
-
 def hand_over(
     traffic: PredictedTraffic, scenes: Sequence[Scene], moving: NDArray[np.int64], next_id: int, seed: int
 ) -> PredictedLog:
     """Predicted road users from the last of some scenes on; those before it, PERIOD apart, are what is known of the
     past. Who is among `moving` goes on, everything else stands; newcomers count from `next_id`."""
     now, tables = scenes[-1], tables_at(scenes[-1].map)
-    motion, body, ids = dense(scenes[-HISTORY - 1 :], moving)
-    there = motion[-1, :, 4] > 0.5
-    motion, body, ids = motion[:, there], body[there], ids[there[1:]]
-    past = np.zeros((HISTORY + 1, *motion.shape[1:]), np.float32)
-    origin = motion[-1, 0, :2]
-    relative = motion.copy()
-    relative[..., :2] = (motion[..., :2] - origin) * motion[..., 4:]
-    past[HISTORY + 1 - len(motion) :] = relative
-    window = {"motion": past, "body": body.astype(np.float32), **blank_candidates(len(body))}
-    places, yaws = motion[-1, :, 0] + 1j * motion[-1, :, 1], motion[-1, :, 2]
-    if tables is not None:
-        for row in range(1, len(body)):
-            if body[row, 2] != CLASS_ID["pedestrian"]:
-                fill_candidates(window, row, tables, complex(places[row]), float(yaws[row]))
-    batch = batch_of([window])
+    past = past_of(scenes, moving)
+    batch = batch_of([dict(past.window)])
     imagined = begin(traffic.predictor, batch, seed)
     chosen = likeliest_ways(traffic.predictor, batch)[0].tolist()
+    count, places, yaws, speed = len(past.ids), past.places, past.yaws, past.speed
     state = empty_state(seed)
-    paths, along = state.paths, np.zeros(len(ids))
-    for row in range(1, len(body)):
-        found = [] if tables is None or not window["candidates"][row].any() else candidate_paths(
-            tables, complex(places[row]), float(yaws[row]), CANDIDATES
-        )  # fmt: skip
-        path = (
-            found[chosen[row]] if found else straight_path(complex(places[row]), float(yaws[row]), motion[-1, row, 3])
-        )
-        along[row - 1] = np.abs(path.points[0, :40] - places[row]).argmin()
+    paths, along = state.paths, np.zeros(count)
+    for row in range(count):
+        path = straight_path(complex(places[row]), float(yaws[row]), float(speed[row]))
+        if tables is not None and past.window["candidates"][row + 1].any():
+            found = candidate_paths(tables, complex(places[row]), float(yaws[row]), CANDIDATES)
+            path = found[chosen[row + 1]]
+        along[row] = np.abs(path.points[0, :40] - places[row]).argmin()
         paths = append(paths, path)
-    zero, speed = np.zeros(len(ids)), motion[-1, 1:, 3]
-    never = np.full(len(ids), np.inf)
-    at = Motion(along, speed, zero, places[1:], np.exp(1j * yaws[1:]), -never, never, zero)
-    bodies = _bodies(now.tracks, ids)
-    latest = replace(state, bodies=bodies, paths=paths, motion=at, next_id=next_id)
+    zero, never = np.zeros(count), np.full(count, np.inf)
+    motion = Motion(along, speed, zero, places, np.exp(1j * yaws), -never, never, zero)
+    bodies = _bodies(now.tracks, past.ids)
+    latest = replace(state, bodies=bodies, paths=paths, motion=motion, next_id=next_id)
     curvature = imagined.layout.curvature[0, 1:].double().numpy()
     h, s = (values[0, 1:].float().numpy().copy() for values in (imagined.minds.h, imagined.minds.s))
-    standing = now.tracks.take(~np.isin(now.tracks.ids, ids))
+    standing = now.tracks.take(~np.isin(now.tracks.ids, past.ids))
     still = replace(standing, velocity=np.zeros_like(standing.velocity))
     return PredictedLog(PredictedState(latest, h, s, curvature), still)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +12,8 @@ from drivesim.predictor.features import along_way, on_way
 from drivesim.predictor.layout import Layouts, Ways
 from drivesim.predictor.network import HISTORY, ConditionPredictor, Minds, moved, seen_of
 from drivesim.predictor.objective import chosen_ways, layout_at, put_ego, truth_at, ways_of, with_ego
+from drivesim.predictor.windows import ROWS, batch_of, past_of
+from drivesim.scene import Scene
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,15 @@ def begin(
         minds = predictor.foresee(layout, minds, torch.zeros_like(minds.s), seen).minds
     generator = torch.Generator().manual_seed(seed)
     return Imagined(layout_at(batch, HISTORY, ways), minds, generator.get_state())
+
+
+def begin_from_scenes(
+    predictor: ConditionPredictor, worlds: Sequence[Sequence[Scene]], seed: int = 0, rows: int = ROWS
+) -> Imagined:
+    """The state at the last scenes of some worlds, each with up to HISTORY scenes before it, PERIOD apart. Row 0 of
+    every world is its ego, then come those nearest to it."""
+    windows = [past_of(scenes, scenes[-1].tracks.ids, rows).window for scenes in worlds]
+    return begin(predictor, batch_of([dict(window) for window in windows]), seed)
 
 
 @torch.inference_mode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,9 @@ from drivesim.predictor.latent import Gaussian, LatentDynamics, mlp
 from drivesim.predictor.layout import PERIOD, Layouts, Ways
 from drivesim.scene import CLASS_ID
 from drivesim.weights_io import load_module
+
+if TYPE_CHECKING:
+    from drivesim.predictor.imagination import EgoPolicy, Imagined
 
 SEEN = 5  # features of what was seen to happen
 HISTORY = 4  # layouts before the present one
@@ -105,6 +109,12 @@ class ConditionPredictor(nn.Module):
         curvature = self._curvature(layout, pursuit, correction)
         acceleration = (2.0 * acceleration).clamp(-HARDEST_BRAKING, HARDEST_ACCELERATION)
         return Foreseen(acceleration, curvature, Minds(h, s), prior, posterior)
+
+    def imagine(self, state: Imagined, policy: EgoPolicy | None, steps: int, spread: float = 1.0) -> list[Imagined]:
+        """States after every one of `steps` periods; see `drivesim.predictor.imagination`, which makes states, too."""
+        from drivesim.predictor.imagination import imagine
+
+        return imagine(self, state, policy, steps, spread)
 
     def _attend(self, layout: Layouts, along: Tensor, own: Tensor) -> Tensor:
         """What matters of the neighbours [B, N, 2 * pair_width]: attended, and the strongest of every channel."""

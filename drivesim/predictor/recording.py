@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from drivesim.data.clips import FPS, drive
 from drivesim.predictor.layout import PERIOD
-from drivesim.predictor.network import HISTORY
-from drivesim.predictor.windows import ROWS, windows_of
+from drivesim.predictor.windows import ROWS, batch_of, windows_of
 from drivesim.scene import Scene
 from drivesim.town.rig import nuscenes_rig
 from drivesim.traffic.tables import lane_tables
@@ -144,11 +141,3 @@ class LayoutBatches:
 def cropped(name: str, value: NDArray, rows: int) -> NDArray:
     """An array of a window with its first `rows` road users."""
     return value[:, :rows] if name == "motion" else value[:rows]
-
-
-def batch_of(windows: list[dict[str, NDArray]]) -> dict[str, Tensor]:
-    """Windows as tensors, all places counted from the ego's present one."""
-    joined = {name: torch.from_numpy(np.stack([window[name] for window in windows])) for name in windows[0]}
-    batch = {name: value.float() if value.is_floating_point() else value for name, value in joined.items()}
-    batch["points"] = batch["points"] + batch["motion"][:, HISTORY, :, None, None, :2]
-    return batch

@@ -4,15 +4,18 @@ everybody might be taking. From any drive given as scenes, of the town or record
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from drivesim.predictor.layout import FAR, PERIOD, STOPS, WAY_POINTS
 from drivesim.predictor.network import HISTORY
 from drivesim.predictor.ways import candidate_paths, way_rows
 from drivesim.scene import CLASS_ID, HdMap, Scene
-from drivesim.traffic.tables import LaneTables
+from drivesim.traffic.tables import LaneTables, lane_tables
 
 FUTURE = 12  # layouts after the present one
 ROWS = 32  # road users of a window, the ego in the first row
@@ -120,3 +123,54 @@ def fill_candidates(window: Mapping[str, NDArray], slot: int, tables: LaneTables
         window["points"][slot, k] = np.column_stack([offset.real, offset.imag])
         window["allowed"][slot, k], window["stops"][slot, k] = allowed[0], stops[0]
         window["candidates"][slot, k] = True
+
+
+def tables_at(hd_map: HdMap | None) -> LaneTables | None:
+    """Lane tables of a map; None where there are no lanes."""
+    return None if hd_map is None or not len(hd_map.lane_graph) else lane_tables(hd_map)
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What is known up to an instant: a window without a future, the ego in its first row, and N others at present."""
+
+    window: Mapping[str, NDArray]
+    ids: NDArray[np.int64]  # [N]
+    places: NDArray[np.complex128]  # [N] [m]
+    yaws: NDArray[np.float64]  # [N] [rad]
+    speed: NDArray[np.float64]  # [N] [m/s]
+
+
+def past_of(scenes: Sequence[Scene], moving: NDArray[np.int64] | None = None, rows: int | None = None) -> Past:
+    """The past up to the last of some scenes that are PERIOD apart; with fewer than HISTORY + 1 the earlier is unknown.
+
+    Of those who are `moving` (by default who moves in these scenes); of so many `rows`, the ego included, if given.
+    """
+    motion, body, ids = dense(scenes[-HISTORY - 1 :], moving)
+    kept = np.flatnonzero(motion[-1, :, 4] > 0.5)
+    if rows is not None:
+        distance = np.hypot(*(motion[-1, kept, :2] - motion[-1, 0, :2]).T)
+        kept = kept[np.argsort(distance, kind="stable")[:rows]]
+    motion, body, ids = motion[:, kept], body[kept], ids[kept[1:] - 1]
+    total = rows or len(kept)
+    window = {
+        "motion": np.zeros((HISTORY + 1, total, 5), np.float32),
+        "body": np.zeros((total, 3), np.float32),
+        **blank_candidates(total),
+    }
+    relative = motion.copy()
+    relative[..., :2] = (motion[..., :2] - motion[-1, 0, :2]) * motion[..., 4:]
+    window["motion"][HISTORY + 1 - len(motion) :, : len(kept)], window["body"][: len(kept)] = relative, body
+    places, yaws, tables = motion[-1, :, 0] + 1j * motion[-1, :, 1], motion[-1, :, 2], tables_at(scenes[-1].map)
+    if tables is not None:
+        for row in np.flatnonzero(body[:, 2] != _ON_FOOT).tolist():
+            fill_candidates(window, row, tables, complex(places[row]), float(yaws[row]))
+    return Past(window, ids, places[1:], yaws[1:], motion[-1, 1:, 3])
+
+
+def batch_of(windows: list[dict[str, NDArray]]) -> dict[str, Tensor]:
+    """Windows as tensors, all places counted from the ego's present one."""
+    joined = {name: torch.from_numpy(np.stack([window[name] for window in windows])) for name in windows[0]}
+    batch = {name: value.float() if value.is_floating_point() else value for name, value in joined.items()}
+    batch["points"] = batch["points"] + batch["motion"][:, HISTORY, :, None, None, :2]
+    return batch

@@ -10,13 +10,13 @@ import pytest
 
 from drivesim.data.nuscenes import NuScenesSource
 from drivesim.predictor.closed_loop import PredictedTraffic, realigned
-from drivesim.predictor.handover import straight_path
 from drivesim.predictor.shipped import shipped_predictor
 from drivesim.scene import EgoState, VehicleShape
-from drivesim.traffic.state import Bodies, Motion, append, empty_state, take
+from drivesim.traffic.state import append, take
 from drivesim.vehicle import KinematicBicycle
 from drivesim.world import TownSource, TownWorld
 from tests.data.toy import write_toy
+from tests.predictor.cars import cars
 
 DT = 1.0 / 12.0
 BICYCLE = KinematicBicycle()
@@ -63,15 +63,7 @@ def test_bodies_move_as_vehicles_do(source: TownSource, start: TownWorld) -> Non
 def follower(action: float, seconds: float = 3.0) -> float:
     """Speed of a car that drove 8 m/s 16 m behind an ego that drove as fast, after some seconds of the ego's action."""
     traffic = PredictedTraffic(shipped_predictor(), shape=VehicleShape())
-    blank = empty_state(0)
-    bodies = Bodies(np.array([1]), np.array([0]), np.array([[1.8, 4.2, 1.5]]), np.full((1, 3), 0.5, np.float32),
-                    np.ones(1), np.full(1, 40.0))  # fmt: skip
-    path = straight_path(-16.0 + 0j, 0.0, 13.0)
-    path = replace(path, lanes=np.where(np.arange(path.lanes.shape[1]) == 0, 7, path.lanes))
-    never, zero = np.full(1, np.inf), np.zeros(1)
-    motion = Motion(np.full(1, 10.0), np.full(1, 8.0), zero, np.array([-16.0 + 0j]), np.ones(1, complex), -never, never,
-                    zero)  # fmt: skip
-    state = traffic.take_over(replace(blank, bodies=bodies, paths=path, motion=motion, next_id=2))
+    state = traffic.take_over(cars([-16.0 + 0j], [0.0], [8.0]))
     ego = EgoState.at(0.0, 0.0, 0.0, speed=8.0)
     for _ in range(round(seconds / DT)):
         after = BICYCLE.step(ego, action, 0.0, DT)
@@ -103,8 +95,9 @@ def test_a_log_is_handed_over_where_it_is_asked_for(tmp_path) -> None:
     write_toy(tmp_path)
     source = NuScenesSource(tmp_path, "v1.0-toy", traffic="predicted", hand_over="end")
     log = NuScenesSource(tmp_path, "v1.0-toy", traffic="log")
-    world, recorded = source.reset(0, {"scene": "toy"}), log.reset(0, {"scene": "toy"})
     end = float(source.reader.drive("toy").boxes.times[-1])
+    start = {"scene": "toy", "start_time": end - 1.0}
+    world, recorded = source.reset(0, start), log.reset(0, start)
     while world.scene.timestamp + DT < end - 1e-6:
         assert world.predicted is None
         assert np.array_equal(world.scene.tracks.position, recorded.scene.tracks.position)

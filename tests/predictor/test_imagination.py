@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from drivesim.predictor.imagination import begin, imagine, step
+from drivesim.data.clips import drive
+from drivesim.predictor.imagination import begin, begin_from_scenes, imagine, step
 from drivesim.predictor.network import ConditionPredictor, PredictorConfig
+from drivesim.town.rig import nuscenes_rig
+from drivesim.world import TownSource
 from tests.predictor.windows import joined, window
 
 torch.manual_seed(0)
@@ -44,3 +48,15 @@ def test_boxes_keep_who_they_are() -> None:
     assert torch.equal(later.layout.size, state.layout.size)
     assert torch.equal(later.layout.class_ids, state.layout.class_ids)
     assert (later.layout.speed >= 0.0).all()
+
+
+def test_imagination_begins_from_live_worlds_too() -> None:
+    source = TownSource(density=8, rig=nuscenes_rig((36, 64)))
+    scenes = drive(source, 3, 16)[::3]
+    state = begin_from_scenes(PREDICTOR, [scenes[-5:], scenes[-2:]], rows=6)
+    assert state.layout.speed.shape == (2, 6)
+    assert float(state.layout.speed[0, 0]) == pytest.approx(abs(scenes[-1].ego.speed), abs=1e-5)
+    assert torch.equal(state.layout.position[0], state.layout.position[1])
+    assert not torch.equal(state.minds.h[0], state.minds.h[1])  # more is known of the first one's past
+    later = PREDICTOR.imagine(state, lambda now: torch.zeros(2, 2), 3)[-1]
+    assert torch.allclose(later.layout.speed[:, 0], state.layout.speed[:, 0])
