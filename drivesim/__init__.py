@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from drivesim.env import DriveWorldEnv, EnvState
     from drivesim.policy import Policy, WorldPolicy, load_policy
     from drivesim.rollout import Trace, run
+    from drivesim.vector_env import DriveWorldVectorEnv
 
 __version__ = "0.1.0"
 __all__ = [
     "ENV_IDS",
     "DriveWorldEnv",
+    "DriveWorldVectorEnv",
     "EnvState",
     "Policy",
     "Trace",
@@ -26,7 +28,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DriveWorldEnv": "env", "EnvState": "env", "Policy": "policy", "Trace": "rollout", "WorldPolicy": "policy",
+    "DriveWorldEnv": "env", "DriveWorldVectorEnv": "vector_env", "EnvState": "env", "Policy": "policy",
+    "Trace": "rollout", "WorldPolicy": "policy",
     "load_policy": "policy", "run": "rollout",
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
+from drivesim import kernels
 from drivesim.bench_drift import Drift, measure_drift
 from drivesim.bench_driver import drive
 from drivesim.env import DriveWorldEnv
@@ -61,6 +62,7 @@ class BenchResult:
     peak_memory: float  # [MiB] of the process
     peak_gpu_memory: float  # [MiB]
     drift: Drift | None
+    kernels: str = ""  # of the world: compiled, or numpy
 
 
 def benchmark(generator: str | None, config: BenchConfig) -> BenchResult:
@@ -130,6 +132,7 @@ def _result(generator: str, samples: _Samples, drift: Drift | None = None) -> Be
         peak_memory=samples.peak_memory,
         peak_gpu_memory=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
         drift=drift,
+        kernels="compiled" if kernels.in_use() else "numpy",
     )
 
 
@@ -163,6 +166,7 @@ def table(results: Iterable[BenchResult]) -> str:
     rows.append(["peak memory [MiB]", *(f"{result.peak_memory:.0f}" for result in results)])
     rows.append(["tracks", *(f"{result.tracks:.0f}" for result in results)])
     rows.append(["moving tracks", *(f"{result.moving_tracks:.0f}" for result in results)])
+    rows.append(["kernels", *(result.kernels or "-" for result in results)])
     if any(result.drift for result in results):
         for name, cell in _DRIFT_ROWS.items():
             rows.append([name, *(cell(result.drift) if result.drift else "-" for result in results)])

@@ -4,44 +4,36 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
-import torch
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
-from drivesim.actions import Control, make_action
-from drivesim.conditions import Conditions, build_conditions
+from drivesim.actions import make_action
 from drivesim.display import Window
 from drivesim.env_settings import make_generator, name_of, picture_size
 from drivesim.env_state import EnvState
-from drivesim.events import Events
 from drivesim.generators.interface import Generator
-from drivesim.judge import Verdict, judge
-from drivesim.observations import ROUTE_POINTS, ROUTE_SPACING, Observation, Truth, View, make_sensors
-from drivesim.rewards import RewardWeights, weighted_sum
+from drivesim.observations import Observation, Truth, make_sensors
+from drivesim.rewards import RewardWeights
 from drivesim.road_ahead import RoadAhead
-from drivesim.route_frame import locate, points_ahead
-from drivesim.scenarios.camera_faults import faulty, remember, remembered_steps
-from drivesim.scenarios.criteria import assess, report
 from drivesim.scene import CAMERAS, Scene
-from drivesim.sources import check_options, first_frames, make_source
-from drivesim.timings import Stopwatch, Timings
+from drivesim.simulation import Info, Simulation
+from drivesim.sources import check_options, make_source
 from drivesim.vehicle import KinematicBicycle
 from drivesim.video import Panel, camera_dict, compose
 
 if TYPE_CHECKING:
-    from drivesim.world import World, WorldSource
+    from drivesim.world import WorldSource
 
 RENDER_FPS = 12.0
-_SEEDS = 2**31  # of worlds
+SEEDS = 2**31  # of worlds
 _EVENT_SECONDS = 1.5  # that the picture tells of an event of the scenario
-Info = dict[str, Any]
 
 
 class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
@@ -72,7 +64,6 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         if seconds is not None and not 0.0 < seconds < float("inf"):
             raise ValueError(f"seconds: found {seconds}, accepted a positive number, or None for no limit")
         self.render_mode = render_mode
-        self.seconds = seconds
         self.reset_options = check_options(reset_options)
         self.settings = {
             "source": name_of(source), "generator": name_of(generator), "traffic": traffic, "action": action,
@@ -81,22 +72,26 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
             "reward": dict(reward or {}), "source_options": dict(source_options or {}),
             "generator_options": dict(generator_options or {}), "reset_options": dict(reset_options or {}),
         }  # fmt: skip
-        self.weights = RewardWeights.of(reward)
-        self.generator = make_generator(generator, image_size, generator_options or {})
-        spec = self.generator.spec if self.generator else None
+        weights = RewardWeights.of(reward)
+        eyes = make_generator(generator, image_size, generator_options or {})
+        spec = eyes.spec if eyes else None
         self.image_size = picture_size(image_size, spec.image_size if spec else None)
-        self.chunk, self.dt = (spec.chunk, 1.0 / spec.fps) if spec else (1, 1.0 / RENDER_FPS)
-        self.source = make_source(source, traffic, self.image_size, source_options or {})
-        self._action = make_action(action, KinematicBicycle(), self.chunk)
-        cameras = spec.cameras if spec else None
-        self._sensors = make_sensors(observation, cameras, self.image_size)
-        self._truth = Truth(self.image_size)
-        self.action_space = self._action.space()
-        entries = [(name, space) for sensor in self._sensors for name, space in sensor.spaces().items()]
-        self.observation_space = spaces.Dict(entries)  # type: ignore[assignment]
+        chunk, dt = (spec.chunk, 1.0 / spec.fps) if spec else (1, 1.0 / RENDER_FPS)
+        self.simulation = Simulation(
+            make_source(source, traffic, self.image_size, source_options or {}), eyes,
+            make_action(action, KinematicBicycle(), chunk),
+            make_sensors(observation, spec.cameras if spec else None, self.image_size), Truth(self.image_size),
+            weights, seconds, chunk, dt,
+        )  # fmt: skip
+        self._take_spaces()
         self._state: EnvState | None = None
         self._window: Window | None = None
-        self._road: RoadAhead | None = None  # as it was last asked for
+
+    def _take_spaces(self) -> None:
+        """Spaces of its own, since what is drawn from a space changes it."""
+        self.action_space = self.simulation.action.space()
+        entries = [(name, space) for sensor in self.simulation.sensors for name, space in sensor.spaces().items()]
+        self.observation_space = spaces.Dict(entries)  # type: ignore[assignment]
 
     # What a policy, a planner or a recorder may look at.
 
@@ -113,10 +108,7 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
     @property
     def road(self) -> RoadAhead:
         """The road along the route, as the ego is on it."""
-        state = self._running("road")
-        if self._road is None or self._road.scene is not state.world.scene or self._road.position is not state.route:
-            self._road = RoadAhead(state.world.scene, state.world.route, state.route)
-        return self._road
+        return self._running("road").road
 
     @property
     def frames(self) -> NDArray[np.uint8] | None:
@@ -131,7 +123,31 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
     @property
     def step_seconds(self) -> float:
         """Duration of one control step [s]."""
-        return self.chunk * self.dt
+        return self.simulation.step_seconds
+
+    @property
+    def seconds(self) -> float | None:
+        """Time after which a drive is truncated [s]."""
+        return self.simulation.seconds
+
+    @seconds.setter
+    def seconds(self, seconds: float | None) -> None:
+        self.simulation = replace(self.simulation, seconds=seconds)
+
+    @property
+    def chunk(self) -> int:
+        """Frames of a control step."""
+        return self.simulation.chunk
+
+    @property
+    def generator(self) -> Generator | None:
+        """What draws the pictures."""
+        return self.simulation.generator
+
+    @property
+    def source(self) -> WorldSource:
+        """Where worlds come from."""
+        return self.simulation.source
 
     # Gymnasium.
 
@@ -144,52 +160,24 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         """
         options = self.reset_options | check_options(options)
         random = copy.deepcopy(self.np_random) if seed is None else seeding.np_random(seed)[0]
-        self.source.check(int(random.integers(_SEEDS)), options)  # while the last drive can still go on
+        self.source.check(int(random.integers(SEEDS)), options)  # while the last drive can still go on
         super().reset(seed=seed)
-        clock = Stopwatch()
-        world_seed = int(self.np_random.integers(_SEEDS))
+        seed = int(self.np_random.integers(SEEDS))
         self._state = None  # the last drive's world makes room for the next
-        world = self.source.reset(world_seed, options)
-        clock.lap("world")
-        frames, generator = self._first_frames(world, world_seed, clock)
-        position = locate(world.route.points, world.scene.ego)
-        anchor = replace(world.scene, map=None, statics=None)
-        self._state = EnvState(world, anchor, position, generator, frames, self.np_random)
-        self._state.speeds.append(world.scene.ego.speed)
-        self._state.rewards.append(0.0)
-        self._play(self._state, Events())
-        observation = self._observe()
-        clock.lap("observe")
+        (state,), memory, ((observation, info),) = self.simulation.begin([seed], [options], [self.np_random])
+        self._state = replace(state, generator=memory)
         if self.render_mode == "human":
             self._show()
-        return observation, self._info(clock.timings())
+        return observation, info
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, Info]:
         """One control step: the ego moves, the others react, the cameras see what came of it."""
         state = self._running("step")
-        if state.over:
-            raise ResetNeeded("step: the drive is over; accepted after reset()")
-        before = state.world.scene
-        controls = self._action.act(action, before.ego, self.road)
-        clock = Stopwatch()
-        worlds, verdict = self._advance(state, controls)
-        clock.lap("world")
-        self._draw(state, [world.scene for world in worlds], before, clock)
-        self._settle(state, worlds[-1], verdict, np.asarray(action, float).reshape(-1).tolist())
-        observation = self._observe()
-        clock.lap("observe")
-        if self.generator is not None:
-            state.generator = self.generator.commit(state.generator)
-            clock.lap("commit")
-        terminated = bool(verdict.events.collisions) or verdict.events.off_road
-        truncated = self.seconds is not None and state.steps * self.step_seconds >= self.seconds - 1e-9
-        truncated |= state.criteria is not None and state.criteria.outcome != "running"
-        truncated |= bool(getattr(worlds[-1], "ended", False))
-        state.over = terminated or truncated
+        outcomes, state.generator = self.simulation.step([state], state.generator, {0: action})
         if self.render_mode == "human":
             self._show()
-        info = self._info(clock.timings(getattr(self.generator, "timings", None)))
-        return observation, state.rewards[-1], terminated, truncated, info
+        seen = outcomes[0]
+        return seen.observation, seen.reward, seen.terminated, seen.truncated, seen.info
 
     def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
         """The picture of the present state [484, 1152, 3] for "rgb_array"; "human" shows it by itself."""
@@ -248,13 +236,13 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
         state of this one.
         """
         twin = copy.copy(self)
-        twin._window, twin.render_mode, twin.generator, twin.seconds = None, None, None, None
+        twin._window, twin.render_mode = None, None
         twin.settings = self.settings | {"generator": None, "action": action, "observation": list(observation)}
-        twin._action = make_action(action, KinematicBicycle(), self.chunk)
-        twin._sensors = make_sensors(observation, None, self.image_size)
-        twin.action_space = twin._action.space()
-        entries = [(name, space) for sensor in twin._sensors for name, space in sensor.spaces().items()]
-        twin.observation_space = spaces.Dict(entries)  # type: ignore[assignment]
+        twin.simulation = replace(
+            self.simulation, generator=None, seconds=None, action=make_action(action, KinematicBicycle(), self.chunk),
+            sensors=make_sensors(observation, None, self.image_size),
+        )  # fmt: skip
+        twin._take_spaces()
         twin._state = None
         if self._state is not None:
             twin.follow(self)
@@ -266,12 +254,10 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
             raise ValueError("follow: found an env with a generator, accepted one made by imagination()")
         self._state = replace(other._running("follow"), generator=None, frames=None).copy()
         self.np_random = self._state.random
-        return self._observe()
+        return self.simulation.observe(self._state)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DriveWorldEnv:
         return self.copy()
-
-    # The parts of a step.
 
     def _running(self, what: str) -> EnvState:
         if self._state is None:
@@ -279,105 +265,6 @@ class DriveWorldEnv(gym.Env[Observation, ArrayLike]):
                 f"{what}: found an environment before its first reset; accepted after reset() or set_state()"
             )
         return self._state
-
-    def _advance(self, state: EnvState, controls: Sequence[Control]) -> tuple[list[World], Verdict]:
-        """The worlds at every frame of the control step, and what came of it."""
-        world, worlds = state.world, []
-        vehicle = KinematicBicycle(world.scene.vehicle)
-        for acceleration, steering in controls:
-            world = self.source.step(world, vehicle.step(world.scene.ego, acceleration, steering, self.dt), self.dt)
-            worlds.append(world)
-        return worlds, judge(state.world.scene.ego, worlds, self.dt)
-
-    def _draw(self, state: EnvState, scenes: list[Scene], before: Scene, clock: Stopwatch) -> None:
-        if self.generator is None:
-            return
-        conditions = self._conditions(scenes, before, state.anchor)
-        clock.lap("conditions")
-        frames, state.generator = self.generator.step(state.generator, conditions)
-        state.frames = _pictures(frames)
-        clock.lap("generate")
-
-    def _conditions(self, scenes: list[Scene], before: Scene | None, anchor: Scene) -> Conditions:
-        assert self.generator is not None
-        return build_conditions([scenes], [before], [anchor], self.generator.spec.conditions)
-
-    def _first_frames(self, world: World, seed: int, clock: Stopwatch) -> tuple[NDArray[np.uint8] | None, Any]:
-        """Pictures of the first scene and the generator's state after them."""
-        if self.generator is None:
-            return None, None
-        conditions = self._conditions([world.scene], None, world.scene)
-        clock.lap("conditions")
-        history = first_frames(self.source, world, self.generator.spec)
-        past = None if history is None else torch.from_numpy(history)[None]
-        generator = self.generator.start(past, conditions, [seed])
-        if past is None:
-            frames, generator = self.generator.step(generator, conditions)
-            generator = self.generator.commit(generator)
-        else:
-            frames = past
-        clock.lap("generate")
-        return _pictures(frames), generator
-
-    def _settle(self, state: EnvState, world: World, verdict: Verdict, action: list[float]) -> None:
-        """Takes over what the step has led to."""
-        state.world, state.route, state.events, state.terms = world, verdict.route, verdict.events, verdict.terms
-        state.steps += 1
-        state.distance += verdict.distance
-        state.action = action
-        state.speeds.append(world.scene.ego.speed)
-        state.rewards.append(weighted_sum(verdict.terms, self.weights))
-        self._play(state, verdict.events)
-
-    def _play(self, state: EnvState, events: Events) -> None:
-        """Judges the scenario, if one is played, and remembers what its camera faults need."""
-        script, scene = state.script, state.world.scene
-        if script is None:
-            return
-        state.criteria = assess(script, state.criteria, events, scene.ego, scene.tracks)
-        if state.frames is not None:
-            steps = remembered_steps(script.scenario, self.step_seconds)
-            state.cameras = remember(state.cameras, state.frames, script.faults, steps)
-
-    def _observed_frames(self, state: EnvState) -> NDArray[np.uint8] | None:
-        """The pictures as the cameras of the car deliver them."""
-        script = state.script
-        if script is None or state.frames is None or not script.faults or self.generator is None:
-            return state.frames
-        return faulty(
-            state.cameras, script.faults, self.generator.spec.cameras, state.world.scene.rig, script.time,
-            self.step_seconds, script.part.seed,
-        )  # fmt: skip
-
-    def _observe(self) -> Observation:
-        state = self._running("observe")
-        scene, route = state.world.scene, state.world.route.points
-        ahead = points_ahead(route, state.route, scene.ego, ROUTE_POINTS, ROUTE_SPACING)
-        frames = self._observed_frames(state)
-        view = View(scene, ahead, frames, self._truth, self.road)
-        observation: Observation = {}
-        for sensor in self._sensors:
-            observation.update(sensor.observe(view))
-        return observation
-
-    def _info(self, timings: Timings) -> Info:
-        state = self._running("info")
-        ego = state.world.scene.ego
-        events = {
-            "collisions": [asdict(collision) for collision in state.events.collisions],
-            "off_road": state.events.off_road,
-            "corners_off_road": state.events.corners_off_road,
-        }
-        metrics = {
-            "time": self.time, "speed": ego.speed, "acceleration": ego.acceleration, "route_offset": state.route.offset,
-            "heading_error": state.route.heading_error, "distance": state.distance,
-            "tracks": float(len(state.world.scene.tracks)),
-        }  # fmt: skip
-        info: Info = {"rewards": dict(state.terms), "events": events, "metrics": metrics, "timings": timings}
-        if state.script is not None and state.criteria is not None:
-            info["scenario"] = report(state.script, state.criteria)
-            info["events"]["scenario"] = state.criteria.outcome
-        return info
 
     def _show(self) -> None:
         if self._window is None:
@@ -389,8 +276,3 @@ def _event_words(state: EnvState) -> list[str]:
     words = [f"hit {collision.class_name}" for collision in state.events.collisions]
     words += ["off road"] * state.events.off_road
     return words if state.script is None else words + state.script.recent_events(_EVENT_SECONDS)
-
-
-def _pictures(frames: torch.Tensor) -> NDArray[np.uint8]:
-    """The last frame of the only world [V, H, W, 3] of frames [1, T, V, H, W, 3]."""
-    return frames[0, -1].cpu().numpy().copy()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.events import Events
+from drivesim.road_ahead import RoadAhead
 from drivesim.route_frame import RoutePosition
 from drivesim.scenarios.camera_faults import CameraMemory
 from drivesim.scenarios.criteria import Criteria
@@ -30,7 +31,7 @@ class EnvState:
     world: World
     anchor: Scene  # first scene of the drive, without what is around: a drive may last, a map is large
     route: RoutePosition
-    generator: Any
+    generator: Any  # memory of a batch of one; None while the world is one of many in a vector environment
     frames: NDArray[np.uint8] | None  # [V, H, W, 3], never changed in place
     random: np.random.Generator
     steps: int = 0
@@ -43,13 +44,21 @@ class EnvState:
     rewards: deque[float] = field(default_factory=lambda: deque(maxlen=CURVE_STEPS))
     criteria: Criteria | None = None  # of the scenario, if one is played
     cameras: CameraMemory = field(default_factory=CameraMemory)  # what camera faults of a scenario need
+    _road: RoadAhead | None = field(default=None, repr=False, compare=False)  # as it was last asked for
 
     @property
     def script(self) -> Script | None:
         """The scenario that is played."""
         return getattr(self.world, "script", None)
 
+    @property
+    def road(self) -> RoadAhead:
+        """The road along the route, as the ego is on it."""
+        if self._road is None or self._road.scene is not self.world.scene or self._road.position is not self.route:
+            self._road = RoadAhead(self.world.scene, self.world.route, self.route)
+        return self._road
+
     def copy(self) -> EnvState:
         """An independent copy. Worlds and scenes are frozen and therefore shared."""
-        shared = {id(value): value for value in (self.world, self.anchor, self.frames)}
+        shared = {id(value): value for value in (self.world, self.anchor, self.frames, self._road)}
         return copy.deepcopy(self, shared)

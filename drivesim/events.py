@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.geometry import box_footprints, rectangles_overlap
+from drivesim.kernels import compiled
 from drivesim.scene import OBJECT_CLASSES, EgoState, Tracks, VehicleShape
 
 STOPPED_SPEED = 0.05  # [m/s], as in nuPlan
@@ -35,34 +36,49 @@ class Events:
     corners_off_road: int = 0
 
 
-def ego_footprint(ego: EgoState, shape: VehicleShape) -> NDArray[np.float64]:
-    """Ground rectangle [4, 2] of the ego body, counter-clockwise from the front left corner [m]."""
+def ego_corners(ego: EgoState, shape: VehicleShape) -> list[tuple[float, float]]:
+    """Corners (x, y) [m] of the ego body on the ground, counter-clockwise from the front left one."""
     (c, s), (x, y) = ego.pose[:2, 0].tolist(), ego.pose[:2, 3].tolist()
     front, rear, side = shape.length - shape.rear_overhang, -shape.rear_overhang, 0.5 * shape.width
     corners = ((front, side), (rear, side), (rear, -side), (front, -side))
-    return np.array([(x + c * a - s * b, y + s * a + c * b) for a, b in corners])
+    return [(x + c * a - s * b, y + s * a + c * b) for a, b in corners]
+
+
+def ego_footprint(ego: EgoState, shape: VehicleShape) -> NDArray[np.float64]:
+    """`ego_corners` as an array [4, 2]."""
+    return np.array(ego_corners(ego, shape))
 
 
 def find_collisions(
-    ego: EgoState, shape: VehicleShape, footprint: NDArray[np.float64], tracks: Tracks, straddles: bool
+    ego: EgoState, shape: VehicleShape, corners: list[tuple[float, float]], tracks: Tracks, straddles: bool
 ) -> tuple[Collision, ...]:
-    """Collisions of the ego body `footprint` [4, 2] with the tracks; `straddles`: the ego is not inside one lane."""
-    x, y = (0.5 * (footprint[0] + footprint[2])).tolist()
-    dx, dy = tracks.position[:, 0] - x, tracks.position[:, 1] - y
-    reach = 0.5 * (tracks.size[:, 0] + tracks.size[:, 1] + (shape.length + shape.width))
-    near = (dx * dx + dy * dy < reach * reach).nonzero()[0].tolist()
-    rows = [row for row in near if _touches(ego, shape, float(dx[row]), float(dy[row]), tracks, row)]
+    """Collisions of the ego body with `ego_corners` with the tracks; `straddles`: the ego is not inside one lane."""
+    (x0, y0), _, (x1, y1), _ = corners
+    x, y = 0.5 * (x0 + x1), 0.5 * (y0 + y1)
+    position, size = np.ascontiguousarray(tracks.position), np.ascontiguousarray(tracks.size)
+    near = near_rows(position, size, x, y, shape.length + shape.width)
+    rows = [row for row in near if _touches(ego, shape, x, y, tracks, row)]
     if not rows:
         return ()
+    footprint = np.array(corners)
     boxes = box_footprints(tracks.position[rows], tracks.size[rows], tracks.yaw[rows])
     return tuple(_collision(ego, footprint, tracks, row, box, straddles) for row, box in zip(rows, boxes))
 
 
-def _touches(ego: EgoState, shape: VehicleShape, dx: float, dy: float, tracks: Tracks, row: int) -> bool:
-    """Separating-axis test of the ego body and one box, whose centre is (dx, dy) [m] from the body's; plain numbers."""
+@compiled
+def near_rows(position: NDArray[np.float64], size: NDArray[np.float64], x: float, y: float, extent: float) -> list[int]:
+    """Rows of boxes [N, 3] that may touch a box at a place whose length and width add up to `extent` [m]."""
+    dx, dy = position[:, 0] - x, position[:, 1] - y
+    reach = 0.5 * (size[:, 0] + size[:, 1] + extent)
+    return (dx * dx + dy * dy < reach * reach).nonzero()[0].tolist()
+
+
+def _touches(ego: EgoState, shape: VehicleShape, x: float, y: float, tracks: Tracks, row: int) -> bool:
+    """Separating-axis test of the ego body, whose middle is at (x, y) [m], and one box; plain numbers."""
     width, length, _ = tracks.size[row].tolist()
     ex, ey = ego.pose[:2, 0].tolist()
-    bx, by = math.cos(tracks.yaw[row]), math.sin(tracks.yaw[row])
+    dx, dy, yaw = tracks.position.item(row, 0) - x, tracks.position.item(row, 1) - y, tracks.yaw.item(row)
+    bx, by = math.cos(yaw), math.sin(yaw)
     c, s = abs(ex * bx + ey * by), abs(ex * by - ey * bx)
     return (
         2.0 * abs(ex * dx + ey * dy) < shape.length + c * length + s * width

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from drivesim.events import Events, ego_footprint, find_collisions
+from drivesim.events import Events, ego_corners, find_collisions
 from drivesim.map_raster import map_raster
 from drivesim.rewards import Motion, reward_terms
 from drivesim.route_frame import RoutePosition, locate
@@ -50,24 +48,23 @@ def judge(start: EgoState, worlds: Sequence[World], dt: float) -> Verdict:
         jerk=(ego.acceleration - start.acceleration) / duration,
         yaw_rate=ego.yaw_rate,
     )
-    return Verdict(position, events, reward_terms(motion, events), float(np.hypot(dx, dy)))
+    return Verdict(position, events, reward_terms(motion, events), math.hypot(dx, dy))
 
 
 def _frame(world: World) -> tuple[RoutePosition, Events]:
     scene = world.scene
     position = locate(world.route.points, scene.ego)
-    footprint = ego_footprint(scene.ego, scene.vehicle)
+    corners = ego_corners(scene.ego, scene.vehicle)
     straddles = abs(position.offset) + 0.5 * scene.vehicle.width > 0.5 * LANE_WIDTH
-    collisions = find_collisions(scene.ego, scene.vehicle, footprint, scene.tracks, straddles)
-    corners_off, centre_off = _off_road(scene, footprint)
+    collisions = find_collisions(scene.ego, scene.vehicle, corners, scene.tracks, straddles)
+    corners_off, centre_off = _off_road(scene, corners)
     return position, Events(collisions, centre_off or corners_off == 4, corners_off)
 
 
-def _off_road(scene: Scene, footprint: NDArray[np.float64]) -> tuple[int, bool]:
+def _off_road(scene: Scene, corners: list[tuple[float, float]]) -> tuple[int, bool]:
     """Corners of the body that are off the road, and whether its centre is; nothing is off where no map is known."""
     if scene.map is None:
         return 0, False
-    corners = footprint.tolist()
     (x0, y0), _, (x1, y1), _ = corners
     *corners_on, centre_on = map_raster(scene.map).are_on_road([*corners, (0.5 * (x0 + x1), 0.5 * (y0 + y1))])
     return corners_on.count(False), not centre_on

@@ -13,6 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from drivesim.kernels import compiled
 from drivesim.scene import LINE_CLASSES, MAP_CLASSES, HdMap
 
 RESOLUTION = 0.25  # [m]
@@ -29,6 +30,16 @@ def class_bits(*names: str) -> int:
 
 
 ROAD_BITS = class_bits(*ROAD_CLASSES)
+
+
+@compiled
+def any_bits(
+    bits: NDArray[np.uint8], x0: float, y0: float, per_metre: float, mask: int, places: list[tuple[float, float]]
+) -> list[bool]:
+    """Whether some bit of a mask is set in the cells of a raster [H, W] under places (x, y) [m]."""
+    height, width = bits.shape
+    cells = [(math.floor((y - y0) * per_metre), math.floor((x - x0) * per_metre)) for x, y in places]
+    return [0 <= row < height and 0 <= column < width and bits.item(row, column) & mask != 0 for row, column in cells]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +65,8 @@ class MapRaster:
 
     def are_on_road(self, places: Sequence[tuple[float, float]]) -> list[bool]:
         """`on_road` for a few places (x, y) [m], in plain numbers, which are quicker then."""
-        (x0, y0), per_metre, (height, width) = self.origin.tolist(), 1.0 / self.resolution, self.bits.shape
-        cells = [(math.floor((y - y0) * per_metre), math.floor((x - x0) * per_metre)) for x, y in places]
-        return [
-            0 <= row < height and 0 <= column < width and self.bits.item(row, column) & ROAD_BITS != 0
-            for row, column in cells
-        ]
+        x0, y0 = self.origin.tolist()
+        return any_bits(self.bits, x0, y0, 1.0 / self.resolution, ROAD_BITS, list(places))
 
     def on_road(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether global points [..., 2] lie on drivable or parking area."""

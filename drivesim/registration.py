@@ -17,4 +17,5 @@ def register_ids() -> None:
 
     for name, settings in ENV_IDS.items():
         if name not in registry:
-            register(name, entry_point="drivesim.env:DriveWorldEnv", kwargs=dict(settings))
+            many = f"drivesim.vector_ids:{settings['generator'] or 'state'}"
+            register(name, entry_point="drivesim.env:DriveWorldEnv", vector_entry_point=many, kwargs=dict(settings))

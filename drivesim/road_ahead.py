@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.route_frame import RoutePosition, poses_ahead
-from drivesim.scene import HdMap, Scene
+from drivesim.scene import LaneGraph, Scene
 
 if TYPE_CHECKING:
     from drivesim.world import RouteLike
@@ -41,21 +41,23 @@ class RoadAhead:
         line[:, :3] = poses
         lane_ids = getattr(self.way, "lane_ids", None)
         if self.scene.map is not None and lane_ids is not None:
-            line[:, 3:] = _lane_columns(self.scene.map, lane_ids[rows])
+            _fill_lane_columns(line, self.scene.map.lane_graph, lane_ids.take(rows))
         return line
 
     @cached_property
     def along(self) -> NDArray[np.float64]:
         """Distance [64] of the points from the foot along the route [m]."""
-        step = np.diff(self.line[:, :2], axis=0)
-        return np.concatenate([[0.0], np.cumsum(np.hypot(step[:, 0], step[:, 1]))])
+        x, y = self.line[:, 0], self.line[:, 1]
+        along = np.zeros(LINE_POINTS)
+        np.hypot(x[1:] - x[:-1], y[1:] - y[:-1]).cumsum(out=along[1:])
+        return along
 
     @cached_property
     def curvature(self) -> NDArray[np.float64]:
         """Curvature [64] at the points, positive to the left [1/m]."""
-        heading = np.unwrap(self.line[:, 2])
+        heading, along = _continuous(self.line[:, 2]), self.along
         bend = np.zeros(LINE_POINTS)
-        bend[1:-1] = (heading[2:] - heading[:-2]) / np.maximum(self.along[2:] - self.along[:-2], 0.5 * LINE_SPACING)
+        bend[1:-1] = (heading[2:] - heading[:-2]) / np.maximum(along[2:] - along[:-2], 0.5 * LINE_SPACING)
         bend[0] = bend[1]
         return bend
 
@@ -67,9 +69,15 @@ class RoadAhead:
         return float(np.sqrt((allowed + 2.0 * EASY_BRAKING * self.along).min()))
 
 
-def _lane_columns(hd_map: HdMap, lane_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Width [m] and speed limit [m/s] of lanes [K, 2], 0 where the map does not know them."""
-    graph = hd_map.lane_graph
-    lanes = np.minimum(np.searchsorted(graph.ids, lane_ids), len(graph) - 1)
-    columns = np.stack([graph.width[lanes], graph.speed_limit[lanes]], axis=-1)
-    return np.where((graph.ids[lanes] == lane_ids)[:, None], np.nan_to_num(columns), 0.0)
+def _continuous(heading: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Headings [K] [rad] without jumps; `np.unwrap` takes its time even where there are none."""
+    jumps = np.abs(heading[1:] - heading[:-1]).max() >= np.pi
+    return np.unwrap(heading) if jumps else heading
+
+
+def _fill_lane_columns(line: NDArray[np.float64], graph: LaneGraph, lane_ids: NDArray[np.int64]) -> None:
+    """Fills in width [m] and speed limit [m/s] of lanes [K] where the map knows them."""
+    lanes = np.minimum(graph.ids.searchsorted(lane_ids), len(graph) - 1)
+    known = graph.ids.take(lanes) == lane_ids
+    for column, values in ((3, graph.width.take(lanes)), (4, graph.speed_limit.take(lanes))):
+        np.copyto(line[:, column], values, where=known & ~np.isnan(values))

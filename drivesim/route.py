@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.route_frame import nearest_row
 from drivesim.scene import EgoState
 from drivesim.traffic.intent import EgoIntent
 from drivesim.traffic.paths import follow_lanes
@@ -48,10 +49,7 @@ def project(route: Route, xy: NDArray[np.float64], yaw: float | None = None) -> 
 
 
 def _nearest(route: Route, x: float, y: float) -> int:
-    low = max(route.at - _WINDOW[0], 0)
-    near = route.points[low : route.at + _WINDOW[1]]
-    dx, dy = near[:, 0] - x, near[:, 1] - y
-    return low + int((dx * dx + dy * dy).argmin())
+    return nearest_row(route.points, x, y, route.at - _WINDOW[0], route.at + _WINDOW[1])
 
 
 def _foot(route: Route, row: int, x: float, y: float, yaw: float | None) -> tuple[float, float, float]:

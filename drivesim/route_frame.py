@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.geometry import wrap_angle
+from drivesim.kernels import compiled
 from drivesim.scene import EgoState
 
 
@@ -26,8 +27,7 @@ class RoutePosition:
 def locate(route: NDArray[np.float64], ego: EgoState) -> RoutePosition:
     """Position on route points [R, 3] (x, y, heading)."""
     x, y = ego.pose[:2, 3].tolist()
-    dx, dy = route[:, 0] - x, route[:, 1] - y
-    row = int((dx * dx + dy * dy).argmin())
+    row = nearest_row(np.ascontiguousarray(route, np.float64), x, y, 0, len(route))
     px, py, heading = route[row].tolist()
     c, s = math.cos(heading), math.sin(heading)
     ex, ey = ego.pose[:2, 0].tolist()
@@ -38,6 +38,15 @@ def locate(route: NDArray[np.float64], ego: EgoState) -> RoutePosition:
         math.atan2(c * ey - s * ex, c * ex + s * ey),
         (c, s),
     )
+
+
+@compiled
+def nearest_row(route: NDArray[np.float64], x: float, y: float, begin: int, end: int) -> int:
+    """Row of the point of [R, 3] nearest to a place among rows from `begin` to before `end`; those that there are."""
+    begin = max(begin, 0)
+    near = route[begin:end]
+    dx, dy = near[:, 0] - x, near[:, 1] - y
+    return begin + int((dx * dx + dy * dy).argmin())
 
 
 def points_ahead(

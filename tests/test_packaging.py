@@ -62,3 +62,10 @@ def test_constraints_pin_every_dependency() -> None:
     pinned = dict(line.split("==") for line in lines)
     assert names <= {name.lower().replace("-", "_") for name in pinned}
     assert not any("+" in version for version in pinned.values())
+
+
+def test_every_kernel_source_is_built_and_packed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert {entry.split(">")[0] for entry in project["build-system"]["requires"]} == {"setuptools", "Cython", "numpy"}
+    assert {"**/*.pyx", "**/*.pxd"} <= set(project["tool"]["setuptools"]["package-data"]["drivesim"])
+    assert "drivesim/kernels" in (ROOT / "setup.py").read_text()

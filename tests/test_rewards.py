@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drivesim.events import Collision, Events, ego_footprint, find_collisions
+from drivesim.events import Collision, Events, ego_corners, ego_footprint, find_collisions
 from drivesim.geometry import rectangles_overlap
 from drivesim.rewards import (
     MAX_ACCELERATION,
@@ -87,7 +87,7 @@ def test_unknown_weight_is_refused() -> None:
 
 
 def hits(ego: EgoState, tracks: Tracks, straddles: bool = False) -> tuple[Collision, ...]:
-    return find_collisions(ego, SHAPE, ego_footprint(ego, SHAPE), tracks, straddles)
+    return find_collisions(ego, SHAPE, ego_corners(ego, SHAPE), tracks, straddles)
 
 
 @pytest.mark.parametrize("yaw", [0.0, 0.7, -2.5])

@@ -32,7 +32,8 @@ def test_empty_road_shows_no_gap_and_no_neighbour() -> None:
     np.testing.assert_array_equal(state[GAPS], 1.0)
     np.testing.assert_array_equal(state[BESIDE], 1.0)
     np.testing.assert_array_equal(state[BEHIND], 1.0)
-    np.testing.assert_array_equal(state[41:], 0.0)
+    np.testing.assert_array_equal(state[41:113], 0.0)
+    assert (state[113:] > 0.0).all()  # the straight road has room on both sides
 
 
 def test_gap_to_the_car_ahead_shrinks_by_its_own_speed() -> None:
@@ -68,6 +69,6 @@ def test_neighbours_come_in_the_order_of_their_approach() -> None:
     crowd = [track(x, 5.0, number=n) for n, x in enumerate((60.0, 40.0, 12.0))]
     joined = Tracks(*(np.concatenate([getattr(one, name) for one in crowd]) for name in
                       ("ids", "class_ids", "position", "size", "yaw", "velocity")))  # fmt: skip
-    table = vector(joined)[41:].reshape(NEIGHBOURS, 9)
+    table = vector(joined)[41:113].reshape(NEIGHBOURS, 9)
     np.testing.assert_array_equal(table[:, 0], [1, 1, 1, 0, 0, 0, 0, 0])
     assert (np.diff(table[:3, 8]) >= 0.0).all() and table[0, 1] == pytest.approx((12.0 - FRONT) / 40.0)

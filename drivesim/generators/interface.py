@@ -53,6 +53,17 @@ class Generator(Protocol):
         """Refreshes what only the next step reads; called after the frames were handed out."""
         ...
 
+    def take(self, state: Any, worlds: Sequence[int]) -> Any:
+        """A state of its own of some worlds, in that order; one may be named several times."""
+        ...
+
+    def put(self, state: Any, worlds: Sequence[int], part: Any) -> Any:
+        """The state with `part` in the place of some worlds, one for each world of `part`.
+
+        Written over the given state, which may no longer be used; the other worlds do not notice.
+        """
+        ...
+
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Training objective (scalar) and what to log."""
         ...

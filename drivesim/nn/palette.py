@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,16 @@ class Palette:
 
     color: Tensor  # float32 [B, F, 3], mean of the coefficients
     doubt: Tensor  # float32 [B, F, F], their covariance in units of the prior's
+
+    def take(self, worlds: Sequence[int]) -> Palette:
+        """The palettes of some worlds, in memory of their own."""
+        rows = list(worlds)
+        return Palette(self.color[rows], self.doubt[rows])
+
+    def put(self, worlds: Sequence[int], part: Palette) -> None:
+        """Writes other palettes over those of some worlds, in place."""
+        rows = list(worlds)
+        self.color[rows], self.doubt[rows] = part.color, part.doubt
 
     def where(self, worlds: Tensor, other: Palette) -> Palette:
         """This palette in the worlds of a mask bool [B], the other one elsewhere."""

@@ -130,7 +130,7 @@ def _following(cast: Cast, actors: Actors, others: Objects) -> Float:
     zero = np.zeros_like(actors.s)
     motion = Motion(actors.s, actors.speed, zero, actors.position, actors.direction, zero, zero, zero)
     objects = inserted(others, 0, objects_of(cast, actors))
-    sight = look_ahead(cast.bodies, shifted, motion, objects, complex(actors.position[0]))
+    sight = look_ahead(cast.bodies, shifted, motion, objects)
     crowding = np.zeros(len(actors.s))
     gap = np.maximum(sight.gap, 0.1)
     wanted = wanted_gap(_DRIVER, actors.speed.take(sight.observer), np.maximum(sight.speed, 0.0))

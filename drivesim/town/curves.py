@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Curve = NDArray[np.float64]
-
-_MIN_TURN = math.radians(20.0)
-_SPACING = 2.0  # [m] between points, about
 
 
 def direction(angle: float) -> NDArray[np.float64]:
@@ -43,10 +40,12 @@ def evenly(start: float, end: float, spacing: float, least: int = 2) -> NDArray[
     return numbers
 
 
-def parallel(curve: Curve, distance: float) -> Curve:
-    """Curve to the left by `distance` [m], same headings."""
-    shifted = curve.copy()
-    shifted[:, :2] = offset(curve, distance)
+def parallels(curve: Curve, distances: Sequence[float]) -> list[Curve]:
+    """Curves to the left by each of some distances [m], same headings."""
+    shifted = []
+    for points in offsets(curve, distances):
+        shifted.append(np.empty_like(curve))
+        shifted[-1][:, :2], shifted[-1][:, 2] = points, curve[:, 2]
     return shifted
 
 
@@ -57,78 +56,19 @@ def reverse(curve: Curve) -> Curve:
     return flipped
 
 
-def bezier(start: Curve, end: Curve, tension: float, count: int) -> Curve:
-    """Cubic of `count` points from one pose [3] to another [3] with handles of `tension` times the chord.
-
-    It must turn by less than pi.
-    """
-    x0, y0, heading = start.tolist()
-    x1, y1, last_heading = end.tolist()
-    gap = complex(x1 - x0, y1 - y0)
-    handle = tension * math.hypot(gap.real, gap.imag)
-    first = complex(handle * math.cos(heading), handle * math.sin(heading))
-    last = complex(handle * math.cos(last_heading), handle * math.sin(last_heading))
-    t = np.arange(count) / (count - 1)
-    # Power basis: start + t (a + t (b + t c)).
-    a, b, c = 3.0 * first, 3.0 * gap - 6.0 * first - 3.0 * last, 3.0 * first + 3.0 * last - 2.0 * gap
-    slope = a + t * (2.0 * b + 3.0 * t * c)
-    place = complex(x0, y0) + t * (a + t * (b + t * c))
-    curve = np.empty((count, 3))
-    curve[:, 0], curve[:, 1] = place.real, place.imag
-    turned = np.arctan2(slope.imag, slope.real) - heading
-    curve[:, 2] = heading + (turned + math.pi) % (2 * math.pi) - math.pi
-    curve[-1, :2] = x1, y1
-    return curve
-
-
-def turn(start: Curve, end: Curve, longest_tangent: float = math.inf, leads: tuple[float, float] = (0.0, 0.0)) -> Curve:
-    """Curve from pose to pose: line, circular arc, line; a cubic where the headings nearly agree.
-
-    The arc takes the longest tangent that fits both sides, at most `longest_tangent` [m], and leaves straight pieces
-    of at least `leads` [m] before and after.
-    """
-    x0, y0, heading = start.tolist()
-    x1, y1, last = end.tolist()
-    angle = (last - heading + math.pi) % (2 * math.pi) - math.pi
-    dx, dy = x1 - x0, y1 - y0
-    if abs(angle) >= _MIN_TURN:
-        sine = math.sin(angle)
-        before = (dx * math.sin(last) - dy * math.cos(last)) / sine
-        after = (math.cos(heading) * dy - math.sin(heading) * dx) / sine
-        tangent = min(before - leads[0], after - leads[1], longest_tangent)
-        if tangent > 0.0:
-            return _line_arc_line((x0, y0, heading), angle, before - tangent, after - tangent, tangent)
-    return bezier(start, end, 0.4, max(4, int(math.hypot(dx, dy) / _SPACING) + 2))
-
-
-def _line_arc_line(start: tuple[float, float, float], angle: float, lead: float, tail: float, tangent: float) -> Curve:
-    """Line of `lead` [m], arc through `angle` [rad], line of `tail` [m], sampled evenly."""
-    radius = tangent / math.tan(0.5 * abs(angle))
-    arc = radius * abs(angle)
-    side = math.copysign(1.0, angle)
-    s = evenly(0.0, lead + arc + tail, _SPACING, 3)
-    swept = np.minimum(np.maximum((s - lead) / radius, 0.0), abs(angle))
-    rest = np.maximum(s - (lead + arc), 0.0)
-    along = np.minimum(s, lead) + radius * np.sin(swept) + rest * math.cos(angle)
-    across = side * radius * (1.0 - np.cos(swept)) + rest * math.sin(angle)
-    cosine, sine = math.cos(start[2]), math.sin(start[2])
-    curve = np.empty((len(s), 3))
-    curve[:, 0] = start[0] + cosine * along - sine * across
-    curve[:, 1] = start[1] + sine * along + cosine * across
-    curve[:, 2] = start[2] + side * swept
-    return curve
-
-
 def steps(curve: Curve) -> NDArray[np.float64]:
     """Distances [K - 1] between neighbouring points [m]."""
     dx, dy = curve[1:, 0] - curve[:-1, 0], curve[1:, 1] - curve[:-1, 1]
     return np.sqrt(dx * dx + dy * dy)
 
 
-def sharpest_curvature(curve: Curve) -> float:
-    """Largest curvature between neighbouring points [1/m]."""
-    turned = np.abs(curve[1:, 2] - curve[:-1, 2])
-    return float((turned / np.maximum(steps(curve), 1e-6)).max())
+def sharpest_curvatures(curves: Sequence[Curve]) -> list[float]:
+    """Largest curvature between neighbouring points of every curve [1/m]."""
+    joined = np.concatenate(curves)
+    curvature = np.abs(joined[1:, 2] - joined[:-1, 2]) / np.maximum(steps(joined), 1e-6)
+    ends = np.array([len(curve) for curve in curves]).cumsum()
+    curvature[ends[:-1] - 1] = 0.0  # from one curve to the next
+    return np.maximum.reduceat(curvature, np.append(0, ends[:-1])).tolist()
 
 
 class Path:

@@ -5,45 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.map_raster import RESOLUTION, MapRaster, Outline, draw_by, empty_raster
-from drivesim.scene import MAP_CLASSES, HdMap, LaneGraph, Statics, Tracks
-from drivesim.town.curves import Curve
+from drivesim.scene import MAP_CLASSES, HdMap, Statics, Tracks
+from drivesim.town.lanes import Lane, LaneTable, conflicts_of, lane_graph, lane_table, lines_of
 from drivesim.town.layers import LaterLayers, Patch, draw_patch, put_together
+from drivesim.town.parked import PARKED_COLUMNS
+from drivesim.traffic.conflicts import Conflicts, joined
+from drivesim.traffic.obstacles import first_obstacles
+from drivesim.traffic.tables import LaneMarks, mark_by
 
-# Columns of the tables in which elements keep what stands on them.
+# Columns of the tables in which elements keep what stands on them; those of parked objects are in `parked`.
 BUILDING_COLUMNS = 13  # 4 corners x, y; height; red, green, blue; style
 TREE_COLUMNS = 8  # x, y; trunk height, crown radius, crown height; red, green, blue
 POLE_COLUMNS = 5  # x, y; height; yaw; kind
-PARKED_COLUMNS = 11  # class; x, y, z; width, length, height; yaw; red, green, blue
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One lane in driving direction; links are ids, -1 where there is no neighbour."""
-
-    id: int
-    curve: Curve
-    width: float
-    speed_limit: float
-    successors: tuple[int, ...]
-    left: int = -1
-    right: int = -1
-    in_junction: bool = False
-    priority: int = 0
-
-
-class LaneTable(NamedTuple):
-    """Lanes [L] of one element as arrays."""
-
-    numbers: NDArray[np.float64]  # [L, 2] width, speed limit
-    links: NDArray[np.int64]  # [L, 7] id, left, right, in_junction, priority, number of points, number of successors
-    points: NDArray[np.float64]  # [P, 3] of all curves
-    successors: NDArray[np.int64]  # [E] ids
 
 
 def _table(columns: int) -> NDArray[np.float64]:
@@ -62,6 +40,7 @@ class Element:
     parked: NDArray[np.float64] = field(default_factory=lambda: _table(PARKED_COLUMNS))
     parked_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     outline: Outline = ()  # ground that belongs to the element: roadway, bays and walkways
+    closed: bool = False  # whether something stands on its lanes
     grow: Callable[[], tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None  # makes buildings and trees
 
     def scenery(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -74,77 +53,51 @@ class Element:
     @cached_property
     def lane_table(self) -> LaneTable:
         """The lanes as arrays."""
-        lanes = self.lanes
-        return LaneTable(
-            np.array([(lane.width, lane.speed_limit) for lane in lanes], np.float64).reshape(-1, 2),
-            np.array(
-                [
-                    (lane.id, lane.left, lane.right, lane.in_junction, lane.priority, len(lane.curve),
-                     len(lane.successors)) for lane in lanes
-                ],
-                np.int64,
-            ).reshape(-1, 7),
-            np.concatenate([np.zeros((0, 3)), *(lane.curve for lane in lanes)]),
-            np.array([link for lane in lanes for link in lane.successors], np.int64),
-        )  # fmt: skip
+        return lane_table(self.lanes)
+
+    @cached_property
+    def conflicts(self) -> Conflicts:
+        """Where the lanes are too close to each other; those of other elements never are."""
+        return conflicts_of(self.lane_table)
+
+    @cached_property
+    def blocked(self) -> NDArray[np.float64]:
+        """Share [L] of the lanes before the first obstacle, inf without. Nothing of another element reaches them."""
+        if not self.closed:
+            return np.full(len(self.lanes), np.inf)
+        return first_obstacles(lines_of(self.lane_table), parked_tracks([self]))
 
     @cached_property
     def patch(self) -> Patch | None:
         """The part of a map's raster that the element fills; None where it has no layers."""
         return draw_patch(self.layers)
 
-
-def lane_graph(elements: Sequence[Element]) -> LaneGraph:
-    """Lane graph of all elements, lanes by ascending id; links to lanes that are not among them are dropped."""
-    parts = [element.lane_table for element in elements]
-    numbers, links = (np.concatenate(rows) for rows in zip(*((part.numbers, part.links) for part in parts)))
-    order = links[:, 0].argsort()
-    numbers, links = numbers[order], links[order]
-    ids = links[:, 0].copy()
-    _, left, right, in_junction, priority, point_count, link_count = links.T
-    points = _reordered(np.concatenate([part.points for part in parts]), order, point_count)
-    following = _reordered(np.concatenate([part.successors for part in parts]), order, link_count)
-    successors = _rows(ids, following)
-    source = np.repeat(np.arange(len(ids)), link_count)[successors >= 0]
-    return LaneGraph(
-        ids=ids,
-        points=points,
-        offsets=_offsets(point_count),
-        width=numbers[:, 0].copy(),
-        speed_limit=numbers[:, 1].copy(),
-        successors=successors[successors >= 0],
-        successor_offsets=_offsets(np.bincount(source, minlength=len(ids))),
-        left=_rows(ids, left),
-        right=_rows(ids, right),
-        in_junction=in_junction.astype(bool),
-        priority=priority.copy(),
-    )
-
-
-def _reordered(values: NDArray, order: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray:
-    """Runs of rows in another order; `counts` [L] are their lengths in the new one."""
-    starts = np.empty_like(counts)
-    starts[order] = counts
-    starts = (starts.cumsum() - starts)[order]
-    return values.take(np.repeat(starts - (counts.cumsum() - counts), counts) + np.arange(counts.sum()), 0)
-
-
-def _rows(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows of `ids` (ascending) that hold the wanted ones, -1 where none does."""
-    row = np.minimum(ids.searchsorted(wanted), len(ids) - 1)
-    return np.where(ids.take(row) == wanted, row, -1)
-
-
-def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([[0], counts.cumsum()]).astype(np.int64)
+    def finish(self) -> None:
+        """Makes what maps are put together from, so that who makes one need not wait for it."""
+        _ = self.lane_table, self.blocked, self.patch
 
 
 def hd_map(elements: Sequence[Element], bounds: tuple[float, float, float, float]) -> HdMap:
-    """Map of all elements. Its raster is put together from theirs, which serve neighbouring windows, too."""
+    """Map of all elements. Its raster and what its lanes are marked with are put together from theirs, which serve
+    neighbouring windows, too."""
     outlines = {name: [shape for element in elements for shape in element.layers[name]] for name in MAP_CLASSES}
-    made = HdMap(LaterLayers(outlines), lane_graph(elements), bounds)
+    graph = lane_graph([element.lane_table for element in elements])
+    made = HdMap(LaterLayers(outlines), graph, bounds)
     draw_by(made, lambda: _raster(elements, bounds))
+    mark_by(made, lambda ranked: _lane_marks(elements, graph.ids, ranked))
     return made
+
+
+def _lane_marks(elements: Sequence[Element], lane_ids: NDArray[np.int64], ranked: NDArray[np.bool_]) -> LaneMarks:
+    """Marks of all lanes [L] in the order of their ids; conflicts of those elements that have ranked lanes [L]."""
+    blocked, found = np.empty(len(lane_ids)), []
+    for element in elements:
+        if element.lanes:
+            rows = lane_ids.searchsorted(element.lane_table.links[:, 0])
+            blocked[rows] = element.blocked
+            if ranked[rows].any():
+                found.append(element.conflicts.of_lanes(rows))
+    return LaneMarks(joined(found), blocked)
 
 
 def _raster(elements: Sequence[Element], bounds: tuple[float, float, float, float]) -> MapRaster:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drivesim.map_raster import Outline
-from drivesim.town.curves import Curve, sharpest_curvature, turn
-from drivesim.town.elements import Element, Lane
+from drivesim.town.curves import sharpest_curvatures
+from drivesim.town.elements import Element
 from drivesim.town.ids import connector_id, entry_id, lane_id
+from drivesim.town.lanes import Lane
 from drivesim.town.layers import area, strip
 from drivesim.town.network import KERB_TANGENT, THROAT, Arm, Edge, Junction, Network, Node
 from drivesim.town.roundabouts import make_roundabout
+from drivesim.town.turns import Arc, Cubic, drawn, turn
 
 _KERB_CAP = KERB_TANGENT + 2.0  # [m] longest tangent of a kerb's corner
 _WALKWAY_CAP = 4.0
@@ -67,11 +68,12 @@ def make_junction(network: Network, node: Node) -> Element:
     if junction.kind == "roundabout":
         return make_roundabout(junction, network.seed)
     element = Element()
-    corners = [_corner(junction, index) for index in range(len(junction.arms))]
-    element.layers["walkway"] = [strip(kerb, outer) for kerb, outer in corners]
-    element.layers["drivable_area"].append(area(np.concatenate([kerb for kerb, _ in corners])))
-    element.outline = area(np.concatenate([outer for _, outer in corners]))
-    element.lanes = [lane for entry in junction.arms for lane in _connectors(junction, entry)]
+    corners = drawn([side for index in range(len(junction.arms)) for side in _corner(junction, index)])
+    kerbs, outers = ([curve[:, :2] for curve in corners[first::2]] for first in (0, 1))
+    element.layers["walkway"] = [strip(kerb, outer) for kerb, outer in zip(kerbs, outers, strict=True)]
+    element.layers["drivable_area"].append(area(np.concatenate(kerbs)))
+    element.outline = area(np.concatenate(outers))
+    element.lanes = _connectors(junction)
     if junction.kind == "bend":
         element.layers["road_divider"] = [_bend_line(junction, 0, 0)]
         for entry, leaving in ((0, 1), (1, 0)):
@@ -89,33 +91,40 @@ def _bend_line(junction: Junction, entry: int, lane: int) -> Outline:
         poses.append(junction.side_pose(index, distance if index == entry else -distance, THROAT))
     start, end = poses[entry], poses[1 - entry]
     start[2] += math.pi
-    return (turn(start, end, leads=(THROAT, THROAT))[:, :2],)
+    (line,) = drawn([turn(start, end, leads=(THROAT, THROAT))])
+    return (line[:, :2],)
 
 
-def _corner(junction: Junction, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Kerb [K, 2] and far edge [M, 2] of the walkway from an arm's left side to the next arm's right side."""
+def _corner(junction: Junction, index: int) -> tuple[Arc | Cubic, Arc | Cubic]:
+    """Kerb and far edge of the walkway from an arm's left side to the next arm's right side."""
     following = (index + 1) % len(junction.arms)
     arm, other = junction.arms[index], junction.arms[following]
-    curves = []
-    for measure, cap in (("kerb", _KERB_CAP), ("outer", _WALKWAY_CAP)):
-        start = junction.side_pose(index, getattr(arm.profile, measure)(arm.left_side))
+    left, right = arm.left_side, other.right_side
+
+    def side(distance: float, other_distance: float, cap: float) -> Arc | Cubic:
+        start = junction.side_pose(index, distance)
         start[2] += math.pi
-        end = junction.side_pose(following, -getattr(other.profile, measure)(other.right_side))
-        longest = math.inf if junction.kind == "bend" else cap
-        curves.append(turn(start, end, longest)[:, :2])
-    return curves[0], curves[1]
+        end = junction.side_pose(following, -other_distance)
+        return turn(start, end, math.inf if junction.kind == "bend" else cap)
+
+    return (
+        side(arm.profile.kerb(left), other.profile.kerb(right), _KERB_CAP),
+        side(arm.profile.outer(left), other.profile.outer(right), _WALKWAY_CAP),
+    )
 
 
-def _connectors(junction: Junction, entry: Arm) -> list[Lane]:
+def _connectors(junction: Junction) -> list[Lane]:
+    """All lanes across the junction, those of one entry after the other."""
+    ways = [(entry, *move) for entry in junction.arms for move in movements(junction, entry)]
+    curves = drawn([_connector_turn(junction, *way) for way in ways])
     lanes = []
-    for lane, leaving, target in movements(junction, entry):
-        curve = _connector_curve(junction, entry, lane, leaving, target)
+    for (entry, lane, leaving, target), curve, bend in zip(ways, curves, sharpest_curvatures(curves), strict=True):
         lanes.append(
             Lane(
                 id=connector_id(junction.node, entry, lane, leaving, target),
                 curve=curve,
                 width=min(entry.profile.lane_width, leaving.profile.lane_width),
-                speed_limit=_turn_speed(curve, min(entry.profile.speed_limit, leaving.profile.speed_limit)),
+                speed_limit=_turn_speed(bend, min(entry.profile.speed_limit, leaving.profile.speed_limit)),
                 successors=(lane_id(leaving.edge, leaving.right_side, target),),
                 in_junction=junction.kind != "bend",
                 priority=_priority(junction, entry, _turn_kind(entry, leaving)),
@@ -124,7 +133,7 @@ def _connectors(junction: Junction, entry: Arm) -> list[Lane]:
     return lanes
 
 
-def _connector_curve(junction: Junction, entry: Arm, lane: int, leaving: Arm, target: int) -> Curve:
+def _connector_turn(junction: Junction, entry: Arm, lane: int, leaving: Arm, target: int) -> Arc | Cubic:
     """Path across the junction; turns start and end inside the mouths, never in the throats."""
     start = junction.lane_pose(entry, lane, arriving=True)
     end = junction.lane_pose(leaving, target, arriving=False)
@@ -133,9 +142,9 @@ def _connector_curve(junction: Junction, entry: Arm, lane: int, leaving: Arm, ta
     return turn(start, end, longest, (0.0, 0.0) if kind == "straight" else (THROAT, THROAT))
 
 
-def _turn_speed(curve: Curve, limit: float) -> float:
+def _turn_speed(curvature: float, limit: float) -> float:
     """Speed [m/s] that keeps lateral acceleration below 2.5 m/s^2, at most the limit."""
-    return min(limit, max(4.0, math.sqrt(2.5 / max(sharpest_curvature(curve), 1e-6))))
+    return min(limit, max(4.0, math.sqrt(2.5 / max(curvature, 1e-6))))
 
 
 def _priority(junction: Junction, entry: Arm, kind: str) -> int:

@@ -12,8 +12,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from drivesim.town.curves import Path, bezier
+from drivesim.town.curves import Path
 from drivesim.town.hashing import between, mix, unit
+from drivesim.town.turns import bezier, drawn
 
 Node = tuple[int, int]
 Edge = tuple[int, int, int]  # node (i, j) to (i + 1, j) for axis 0, to (i, j + 1) for axis 1
@@ -124,6 +125,7 @@ class Network:
         self.bendiness = between(0.15, 1.0, seed, 1)
         self.position = lru_cache(4096)(self._position)
         self.exists = lru_cache(8192)(self._exists)
+        self.draw = lru_cache(8192)(self._draw)
         self.profile = lru_cache(8192)(self._profile)
         self.junction = lru_cache(2048)(self._junction)
         self.path = lru_cache(2048)(self._path)
@@ -140,9 +142,12 @@ class Network:
         return not (removed_first or removed_second)
 
     def _lowest(self, edge: Edge, salt: int) -> bool:
-        own = mix(self.seed, salt, *edge)
+        own = self.draw(salt, edge)
         others = {*incident_edges(edge[:2]), *incident_edges(end_node(edge))} - {edge}
-        return all(own < mix(self.seed, salt, *other) for other in others)
+        return all(own < self.draw(salt, other) for other in others)
+
+    def _draw(self, salt: int, edge: Edge) -> int:
+        return mix(self.seed, salt, *edge)
 
     def _is_main(self, edge: Edge) -> bool:
         line = edge[1] if edge[2] == 0 else edge[0]
@@ -161,16 +166,18 @@ class Network:
         speed = 13.9 if main else (8.3 if choice[5] < 0.4 else 11.1)
         return Profile(lanes, 3.2 + 0.4 * choice[6], median, (right, left), 2.0 + choice[7], speed, int(main))
 
-    def _angle(self, node: Node, slot: int) -> float:
-        """Outward direction of an arm: between the bearing of its neighbour and the node's own right-angled cross."""
-        centre = self.position(node)
+    def _angles(self, node: Node) -> list[float]:
+        """Outward directions of the four arms: between the bearing of its neighbour and the node's own right-angled
+        cross."""
+        x, y = self.position(node).tolist()
         bearings = []
         for index, (di, dj) in enumerate(_STEPS):
-            dx, dy = self.position((node[0] + di, node[1] + dj)) - centre
-            bearings.append((math.atan2(dy, dx) - 0.5 * math.pi * index + math.pi) % (2 * math.pi) - math.pi)
+            there_x, there_y = self.position((node[0] + di, node[1] + dj)).tolist()
+            bearing = math.atan2(there_y - y, there_x - x)
+            bearings.append((bearing - 0.5 * math.pi * index + math.pi) % (2 * math.pi) - math.pi)
         swing = 0.2 * self.bendiness
         rotation = sum(bearings) / 4 + between(-swing, swing, self.seed, 9, *node)
-        return 0.5 * math.pi * slot + 0.5 * (rotation + bearings[slot])
+        return [0.5 * math.pi * slot + 0.5 * (rotation + bearing) for slot, bearing in enumerate(bearings)]
 
     def _kind(self, node: Node, arms: tuple[Arm, ...]) -> str:
         if len(arms) == 2:
@@ -181,10 +188,9 @@ class Network:
         return "roundabout" if narrow and unit(self.seed, 10, *node) < 0.3 else "junction"
 
     def _junction(self, node: Node) -> Junction:
-        edges = incident_edges(node)
         arms = tuple(
-            Arm(edge, slot < 2, slot, self._angle(node, slot), self.profile(edge))
-            for slot, edge in enumerate(edges)
+            Arm(edge, slot < 2, slot, angle, self.profile(edge))
+            for slot, (edge, angle) in enumerate(zip(incident_edges(node), self._angles(node)))
             if self.exists(edge)
         )
         kind = self._kind(node, arms)
@@ -209,7 +215,7 @@ class Network:
         start_throat, end_throat = first.mouth_pose(a, THROAT), second.mouth_pose(b, THROAT)
         end_throat[2] += math.pi
         chord = float(np.hypot(*(end_throat - start_throat)[:2]))
-        middle = bezier(start_throat, end_throat, 1 / 3, int(chord) + 2)
+        (middle,) = drawn([bezier(start_throat, end_throat, 1 / 3, int(chord) + 2)])
         middle[:, 2] += first.arms[a].angle - middle[0, 2]
         end[2] = middle[-1, 2]
         return Path(np.vstack([first.mouth_pose(a), middle, end]))

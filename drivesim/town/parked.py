@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.scene import CLASS_ID
-from drivesim.town.elements import PARKED_COLUMNS
 
+PARKED_COLUMNS = 11  # class; x, y, z; width, length, height; yaw; red, green, blue
 # (width, length, height) [m] of a middling member of every class, and how much each varies.
 MEAN_SIZE = {
     "car": (1.85, 4.5, 1.6),
@@ -39,7 +41,7 @@ _CAR_PAINT = (  # RGB and share of the cars
     (0.66, 0.60, 0.48, 0.02),
 )
 CAR_COLORS = np.array(_CAR_PAINT)[:, :3]
-_CAR_SHARES = np.cumsum(np.array(_CAR_PAINT)[:, 3])
+_CAR_SHARES = list(accumulate(paint[3] for paint in _CAR_PAINT))
 _COLORS = {
     "construction_vehicle": [(0.92, 0.66, 0.08), (0.85, 0.45, 0.08)],
     "bus": [(0.85, 0.85, 0.82), (0.15, 0.3, 0.6), (0.75, 0.12, 0.1), (0.15, 0.45, 0.3)],
@@ -53,20 +55,25 @@ _COLORS = {
 def row(name: str, xy: NDArray[np.float64], yaw: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Table row [PARKED_COLUMNS] of an object of a class standing at xy [2] [m] with heading yaw [rad]."""
     spread = _SPREAD.get(name, 0.06)
-    size = np.array(MEAN_SIZE[name]) * (1.0 + spread * rng.uniform(-1.0, 1.0, 3))
-    width, length, height = size.tolist()
-    color = color_of(name, rng).tolist()
-    return np.array([CLASS_ID[name], *xy.tolist(), 0.5 * height, width, length, height, yaw, *color])
+    width, length, height = (
+        mean * (1.0 + spread * (2.0 * draw - 1.0)) for mean, draw in zip(MEAN_SIZE[name], rng.random(3).tolist())
+    )
+    x, y = xy.tolist()
+    return np.array([CLASS_ID[name], x, y, 0.5 * height, width, length, height, yaw, *_color(name, rng)])
 
 
 def color_of(name: str, rng: np.random.Generator) -> NDArray[np.float64]:
     """Body colour [3], RGB in [0, 1], drawn for a class."""
+    return np.array(_color(name, rng))
+
+
+def _color(name: str, rng: np.random.Generator) -> list[float]:
     if name in _COLORS:
         choices = _COLORS[name]
-        base = np.array(choices[int(rng.integers(len(choices)))])
+        base = choices[int(rng.integers(len(choices)))]
     else:
-        base = CAR_COLORS[min(int(_CAR_SHARES.searchsorted(rng.random())), len(CAR_COLORS) - 1)]
-    return np.minimum(np.maximum(base + rng.uniform(-0.03, 0.03, 3), 0.02), 0.98)
+        base = _CAR_PAINT[min(bisect_left(_CAR_SHARES, rng.random()), len(_CAR_PAINT) - 1)][:3]
+    return [min(max(value + (0.06 * draw - 0.03), 0.02), 0.98) for value, draw in zip(base, rng.random(3).tolist())]
 
 
 def table(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:

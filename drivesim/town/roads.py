@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from drivesim.map_raster import Outline
 from drivesim.town import parked, roadside
-from drivesim.town.curves import Path, evenly, offset, offsets, parallel, reverse
-from drivesim.town.elements import Element, Lane
+from drivesim.town.curves import Path, evenly, offset, offsets, parallels, reverse
+from drivesim.town.elements import Element
 from drivesim.town.hashing import generator, unit
 from drivesim.town.ids import lane_id, parked_ids
 from drivesim.town.junctions import entering_lanes
+from drivesim.town.lanes import Lane
 from drivesim.town.layers import area, strip
 from drivesim.town.network import THROAT, Edge, Network, Node, Profile, end_node, side_sign
 
@@ -39,6 +40,7 @@ def make_road(network: Network, edge: Edge) -> Element:
     if works is not None:
         element.layers["road_block"].append(works.area)
         objects += works.objects
+        element.closed = True  # what stands in the bays does not reach the lanes
     element.parked = parked.table(objects)
     element.parked_ids = parked_ids(edge[:2], edge[2], len(objects))
     element.poles = roadside.poles(path, profile, rng)
@@ -118,10 +120,12 @@ def _lanes(network: Network, edge: Edge) -> list[Lane]:
     profile, path = network.profile(edge), network.path(edge)
     centre = path.between(THROAT, path.length - THROAT)
     lanes = []
+    distances = [side_sign(side) * profile.lane_offset(lane) for side in (0, 1) for lane in range(profile.lanes[side])]
+    curves = iter(parallels(centre, distances))
     for side, target in ((0, end_node(edge)), (1, edge[:2])):
         links = entering_lanes(network, edge, target)
         for lane in range(profile.lanes[side]):
-            curve = parallel(centre, side_sign(side) * profile.lane_offset(lane))
+            curve = next(curves)
             lanes.append(
                 Lane(
                     id=lane_id(edge, side, lane),

@@ -29,7 +29,7 @@ class RoadWorks:
     """A closed rectangle on the outermost lane and what stands on it."""
 
     area: Outline
-    objects: list[NDArray[np.float64]]  # rows of `elements.PARKED_COLUMNS`
+    objects: list[NDArray[np.float64]]  # rows of `parked.PARKED_COLUMNS`
 
 
 def bay_ranges(path: Path, profile: Profile) -> Bays:
@@ -91,9 +91,10 @@ def poles(path: Path, profile: Profile, rng: np.random.Generator) -> NDArray[np.
         curve = path.at(np.arange(10.0 + 0.5 * _LAMP_SPACING * side, path.length - 6.0, _LAMP_SPACING))
         inward = curve[:, 2] - sign * 0.5 * math.pi
         kerb = sign * (profile.kerb(side) + profile.bays[side] + 0.45)
-        rows += [(*xy, height, yaw, 0) for xy, yaw in zip(offset(curve, kerb), inward, strict=True)]
+        lamps = zip(offset(curve, kerb).tolist(), inward.tolist(), strict=True)
+        rows += [(x, y, height, yaw, 0) for (x, y), yaw in lamps]
         approach = path.at(np.array([THROAT + 1.5 if side else path.length - THROAT - 1.5]))
         if rng.random() < 0.6:
-            xy = offset(approach, sign * (profile.kerb(side) + 0.4))[0]
-            rows.append((*xy, 2.6, approach[0, 2] + math.pi * (1 - side), 1))
+            x, y = offset(approach, sign * (profile.kerb(side) + 0.4))[0].tolist()
+            rows.append((x, y, 2.6, float(approach[0, 2]) + math.pi * (1 - side), 1))
     return np.array(rows, np.float64).reshape(-1, 5)

@@ -9,16 +9,19 @@ import shapely
 from numpy.typing import NDArray
 
 from drivesim.map_raster import outlines_of
-from drivesim.town.curves import Curve, bezier, evenly, reverse, sharpest_curvature, turn
-from drivesim.town.elements import Element, Lane
+from drivesim.town.curves import Curve, evenly, reverse, sharpest_curvatures
+from drivesim.town.elements import Element
 from drivesim.town.hashing import generator
 from drivesim.town.ids import entry_id, exit_id, lane_id, ring_id
+from drivesim.town.lanes import Lane
 from drivesim.town.layers import area, polygons
-from drivesim.town.network import RING_HALF_WIDTH, RING_RADIUS, Arm, Junction
+from drivesim.town.network import RING_HALF_WIDTH, RING_RADIUS, Junction
+from drivesim.town.turns import Arc, Cubic, bezier, drawn, turn
 
 _SPREAD = math.radians(38.0)  # between an arm's middle and where its lanes join and leave the ring
 _KERB_SPREAD = math.radians(42.0)
 _RING_SPEED, _RAMP_SPEED = 5.5, 6.5  # [m/s]
+_TENSIONS = (0.3, 0.4, 0.5, 0.6)  # of the shapes of a ramp that are tried
 _RING_PRIORITY, _ENTRY_PRIORITY = 20, 0
 
 
@@ -52,7 +55,7 @@ def _circle(junction: Junction, angles: NDArray[np.float64], radius: float = RIN
 
 def _boundary(junction: Junction, measure: str, radius: float) -> NDArray[np.float64]:
     """Ring [K, 2] around the roundabout and its mouths: at the kerb or at the walkway's far edge."""
-    pieces = []
+    corners, arcs = [], []
     for index, arm in enumerate(junction.arms):
         following = (index + 1) % len(junction.arms)
         other, gap = junction.arms[following], junction.gap(index)
@@ -62,8 +65,11 @@ def _boundary(junction: Junction, measure: str, radius: float) -> NDArray[np.flo
         start[2] += math.pi
         first, last = arm.angle + spread, arm.angle + gap - spread
         arc = _circle(junction, np.linspace(first, last, max(2, int((last - first) * 6))), radius)
-        pieces += [turn(start, arc[0])[:, :2], arc[1:-1, :2], turn(arc[-1], end)[:, :2]]
-    return np.concatenate(pieces)
+        arcs.append(arc[1:-1])
+        corners += [turn(start, arc[0]), turn(arc[-1], end)]
+    curves = drawn(corners)
+    pieces = [piece for three in zip(curves[::2], arcs, curves[1::2], strict=True) for piece in three]
+    return np.concatenate(pieces)[:, :2]
 
 
 def _spread(junction: Junction, index: int) -> float:
@@ -87,13 +93,21 @@ def _arm_lanes(junction: Junction, index: int) -> list[Lane]:
             True,
         ),
     ]
-    for lane in range(arm.profile.lanes[arm.left_side]):
-        ramp = _ramp(junction.lane_pose(arm, lane, arriving=True), _circle_pose(junction, joined))
+    arriving, departing = range(arm.profile.lanes[arm.left_side]), range(arm.profile.lanes[arm.right_side])
+    onto, off = _circle_pose(junction, joined), _backwards(_circle_pose(junction, arm.angle - spread))
+    ends = [(junction.lane_pose(arm, lane, arriving=True), onto) for lane in arriving]
+    # An exit is an entry driven backwards.
+    ends += [(_backwards(junction.lane_pose(arm, lane, arriving=False)), off) for lane in departing]
+    ramps = _ramps(ends)
+    for lane, ramp in zip(arriving, ramps):
         lanes.append(_lane(entry_id(node, arm, lane), ramp, [ring_id(node, arm, True)], False))
-    for lane in range(arm.profile.lanes[arm.right_side]):
-        ramp = _exit_ramp(junction, arm, lane, arm.angle - spread)
-        lanes.append(_lane(exit_id(node, arm, lane), ramp, [lane_id(arm.edge, arm.right_side, lane)], True))
+    for lane, ramp in zip(departing, ramps[len(arriving) :]):
+        lanes.append(_lane(exit_id(node, arm, lane), reverse(ramp), [lane_id(arm.edge, arm.right_side, lane)], True))
     return lanes
+
+
+def _backwards(pose: NDArray[np.float64]) -> NDArray[np.float64]:
+    return pose + (0.0, 0.0, math.pi)
 
 
 def _lane(identity: int, curve: Curve, successors: list[int], on_ring: bool) -> Lane:
@@ -112,20 +126,16 @@ def _arc(junction: Junction, start: float, end: float) -> Curve:
     return _circle(junction, evenly(start, end, 2.0 / RING_RADIUS, 3))
 
 
-def _ramp(start: Curve, end: Curve) -> Curve:
-    """From an arriving lane onto the ring, tangentially: the gentlest of several shapes."""
-    choices = [turn(start, end)]
-    count = int(np.hypot(*(end - start)[:2]) / 2.0) + 3
-    choices += [bezier(start, end, tension, count) for tension in (0.3, 0.4, 0.5, 0.6)]
-    return min(choices, key=sharpest_curvature)
-
-
-def _exit_ramp(junction: Junction, arm: Arm, lane: int, angle: float) -> Curve:
-    """From the ring to a leaving lane: an entry ramp driven backwards."""
-    lane_start, ring = junction.lane_pose(arm, lane, arriving=False), _circle_pose(junction, angle)
-    lane_start[2] += math.pi
-    ring[2] += math.pi
-    return reverse(_ramp(lane_start, ring))
+def _ramps(ends: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> list[Curve]:
+    """From arriving lanes onto the ring, tangentially: for each pair of poses the gentlest of several shapes."""
+    shapes: list[Arc | Cubic] = []
+    for start, end in ends:
+        count = int(np.hypot(*(end - start)[:2]) / 2.0) + 3
+        shapes += [turn(start, end), *(bezier(start, end, tension, count) for tension in _TENSIONS)]
+    curves, each = drawn(shapes), 1 + len(_TENSIONS)
+    bends = sharpest_curvatures(curves)
+    choices = [range(first, first + each) for first in range(0, len(curves), each)]
+    return [curves[min(rows, key=bends.__getitem__)] for rows in choices]
 
 
 def _island_trees(junction: Junction, rng: np.random.Generator) -> NDArray[np.float64]:

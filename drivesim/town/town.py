@@ -108,7 +108,7 @@ class Town:
     def _pieces(self, cell: Node, derive: Callable[[TownWindow], Iterator[None]]) -> Iterator[None]:
         for key, make in self._parts(cell) if cell not in self._windows else ():
             if key not in self._elements:
-                self._element(key, make)
+                self._element(key, make).finish()
                 yield
         window = self._window(cell)
         yield

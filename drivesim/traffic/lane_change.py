@@ -21,8 +21,10 @@ _SIDE = 0.3  # [m] least clearance to vehicles that are not on the new lane
 def held_up(state: TrafficState, sight: Sight, row: int) -> float:
     """Speed [m/s] of the slowest leader in reach that is slower than a vehicle wants to be; inf without."""
     near = (sight.observer == row) & (sight.gap < _REASON_RANGE) & (sight.speed > -0.5)
+    s, bodies = state.motion.s, state.bodies
     slowest = float(sight.speed[near].min(initial=np.inf))
-    return slowest if slowest < _GAIN * float(wanted_speed(state)[row]) else np.inf
+    wanted = wanted_speed(s, bodies.eagerness, bodies.top_speed, state.paths.speed)
+    return slowest if slowest < _GAIN * float(wanted[row]) else np.inf
 
 
 def must_change(state: TrafficState) -> NDArray[np.bool_]:

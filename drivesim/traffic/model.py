@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from drivesim.kernels import compiled
 from drivesim.scene import EgoState, Tracks, VehicleShape
 from drivesim.traffic.driving import (
     advance,
@@ -14,10 +15,11 @@ from drivesim.traffic.driving import (
     ego_object,
     next_junction,
     objects_of,
+    stop_lines,
     untangle,
 )
 from drivesim.traffic.idm import DriverModel
-from drivesim.traffic.intent import PAST_LINE, EgoIntent, contenders
+from drivesim.traffic.intent import EgoIntent, contenders
 from drivesim.traffic.junctions import decide
 from drivesim.traffic.lane_change import held_up, must_change, try_change
 from drivesim.traffic.perception import Objects, Sight, look_ahead
@@ -31,7 +33,7 @@ from drivesim.traffic.population import (
     with_path,
     without_newcomers_near,
 )
-from drivesim.traffic.state import Bodies, Float, Motion, TrafficState, Walkers, empty_state
+from drivesim.traffic.state import Bodies, Complex, Float, Motion, TrafficState, Walkers, empty_state, scaled
 from drivesim.traffic.tables import LaneTables
 from drivesim.traffic.walkers import choose_ways, move, steer
 
@@ -94,16 +96,16 @@ class ReactiveTraffic:
         """Drivers look and choose their acceleration; in turn they decide at junctions and about their lane."""
         if len(state.motion.s) == 0:
             return state
-        origin = complex(objects.position[len(state.motion.s)])
-        sight = look_ahead(state.bodies, state.paths, state.motion, objects, origin)
+        sight = look_ahead(state.bodies, state.paths, state.motion, objects)
         sight = untangle(sight, state.motion.waiting)
-        entry, clear = next_junction(state.paths, state.motion.s, state.bodies.half_length)
+        entry, clear = next_junction(state.paths.entry, state.paths.clear, state.motion.s, state.bodies.half_length)
         at_junctions = self.decides_at(state.step_index)
         granted, hold = state.motion.granted, state.motion.hold
         if at_junctions:
             granted, hold = self._grant(state, tables, sight, ego, intent, entry, clear)
-        rate = choose_acceleration(self.driver, state, sight, self._stop(state, entry, clear, granted, hold))
-        m = state.motion
+        m, paths = state.motion, state.paths
+        stop = stop_lines(m.s, state.bodies.half_length, entry, clear, granted, hold, paths.blocked, paths.end)
+        rate = choose_acceleration(self.driver, state, sight, stop)
         state = state.with_motion(Motion(m.s, m.speed, rate, m.position, m.direction, granted, hold, m.waiting))
         return state if at_junctions else self._change_lanes(state, tables, objects, sight)
 
@@ -122,16 +124,6 @@ class ReactiveTraffic:
         place, direction = ego_object(ego, self.shape)
         state = extend_paths(remove_far(self.demand, state, place), tables)
         return refill(self.demand, state, tables, place, ego.speed * direction)
-
-    @staticmethod
-    def _stop(state: TrafficState, entry: Float, clear: Float, granted: Float, hold: Float) -> Float:
-        """Where each vehicle must stop [N] [m]: stop line without a grant, obstacle, end of the road."""
-        paths = state.paths
-        front = state.motion.s + state.bodies.half_length
-        may_pass = (granted >= clear - 0.5) | (entry - front < PAST_LINE)
-        line = np.where(may_pass, hold, entry)
-        np.minimum(line, paths.blocked, out=line)
-        return np.minimum(line, paths.end, out=line)
 
     def _grant(
         self, state: TrafficState, tables: LaneTables, sight: Sight, ego: EgoState, intent: EgoIntent | None,
@@ -157,7 +149,7 @@ class ReactiveTraffic:
         return state if path is None else with_path(state, row, path)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=256)  # of many worlds in turn
 def _at_rest(bodies: Bodies, people: Bodies, standing: Tracks) -> Tracks:
     """Tracks in which all that changes only when somebody comes or goes is filled in: everything of those that stand,
     and of the moving ones ids, classes, sizes, heights and colours."""
@@ -181,13 +173,27 @@ def tracks_of(state: TrafficState, standing: Tracks) -> Tracks:
     """All road users of a state, and standing objects after them, as tracks."""
     walkers, motion = state.walkers, state.motion
     rest = _at_rest(state.bodies, walkers.bodies, standing)
-    vehicles, moving = len(motion.s), len(state)
-    position, yaw, velocity = rest.position.copy(), rest.yaw.copy(), rest.velocity.copy()
-    place = np.concatenate((motion.position, walkers.position))
-    position[:moving, 0], position[:moving, 1] = place.real, place.imag
-    facing = np.concatenate((motion.direction, walkers.direction))
-    np.arctan2(facing.imag, facing.real, out=yaw[:moving])
-    pace = velocity.view(np.complex128)[:, 0]
-    np.multiply(motion.direction, motion.speed, out=pace[:vehicles])
-    pace[vehicles:moving] = walkers.velocity
+    position, velocity, cosine, sine = placed(
+        rest.position, motion.position, motion.direction, motion.speed, walkers.position, walkers.direction,
+        walkers.velocity,
+    )  # fmt: skip
+    yaw = rest.yaw.copy()
+    np.arctan2(sine, cosine, out=yaw[: len(sine)])
     return Tracks(rest.ids, rest.class_ids, position, rest.size, yaw, velocity, rest.color, rest.interpolated)
+
+
+@compiled
+def placed(
+    rest: Float, position: Complex, direction: Complex, speed: Float, people: Complex, facing: Complex,
+    velocity: Complex,
+) -> tuple[Float, Float, Float, Float]:  # fmt: skip
+    """Positions [T, 3] and velocities [T, 2] of tracks, and cosines and sines of the headings of those that move.
+
+    `rest` holds the positions of those that stand, and the heights of all.
+    """
+    place, pace = rest.copy(), np.zeros((len(rest), 2))
+    there = np.concatenate((position, people))
+    place[: len(there), 0], place[: len(there), 1] = there.real, there.imag
+    heading = np.concatenate((direction, facing))
+    pace.view(np.complex128)[: len(there), 0] = np.concatenate((scaled(direction, speed), velocity))
+    return place, pace, heading.real.copy(), heading.imag.copy()

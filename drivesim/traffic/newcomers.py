@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.kernels import compiled
 from drivesim.scene import CLASS_ID
 from drivesim.town.hashing import generator
 from drivesim.town.parked import MEAN_SIZE, color_of
@@ -29,43 +30,53 @@ def add_vehicle(
     state: TrafficState, tables: LaneTables, ego: complex, velocity: complex, ring: tuple[float, float], key: int
 ) -> TrafficState:
     """The state with one more vehicle within a ring [m] around the ego, if a few tries find a free place."""
-    candidates = _places_in(tables, ego, velocity, ring)
+    candidates = places_in(tables.place, tables.place_motion, ego, velocity, *ring)
     if candidates.size == 0:
         return state
     rng = generator(state.seed, 1, key)
     body = _draw_vehicle(state.next_id, rng)
     places = candidates[(rng.random(_TRIES) * candidates.size).astype(np.int64)]
     speed = np.minimum(0.8 * tables.limit[tables.place_lane[places]], body.top_speed)
-    free = np.flatnonzero(_is_free(state, tables.place[places], speed, float(body.half_length[0]), ego, abs(velocity)))
-    if free.size == 0:
+    choice = first_free(
+        state.motion.position, state.motion.speed, state.bodies.half_length, ego, abs(velocity), tables.place[places],
+        speed, float(body.half_length[0]),
+    )  # fmt: skip
+    if choice < 0:
         return state
-    place = int(places[free[0]])
+    place = int(places[choice])
     lane, s = int(tables.place_lane[place]), float(tables.place_s[place])
-    return place_vehicle(state, tables, body, lane, s, float(speed[free[0]]))
+    return place_vehicle(state, tables, body, lane, s, float(speed[choice]))
 
 
-def _is_free(
-    state: TrafficState, places: Complex, speed: Float, half_length: float, ego: complex, ego_speed: float
-) -> NDArray[np.bool_]:
-    """Whether vehicles at places [T] with speeds [T] [m/s] keep their distance from all others and the ego."""
-    others = np.concatenate((state.motion.position, (ego,)))
-    halves = np.concatenate((state.bodies.half_length, (_EGO_HALF,)))
-    speeds = np.concatenate((state.motion.speed, (ego_speed,)))
-    room = halves + (half_length + 5.0) + 0.5 * np.abs(speeds - speed[:, None]) + 0.4 * speed[:, None]
+@compiled
+def first_free(
+    position: Complex, speed: Float, half_length: Float, ego: complex, ego_speed: float, places: Complex,
+    speeds: Float, half: float,
+) -> int:  # fmt: skip
+    """The first of places [T] where a vehicle with speeds [T] [m/s] and a half length [m] keeps its distance from all
+    others [N] and the ego; -1 for none."""
+    others, own = np.concatenate((position, (ego,))), speeds[:, None]
+    room = np.concatenate((half_length, (_EGO_HALF,))) + (half + 5.0)
+    room = room + 0.5 * np.abs(np.concatenate((speed, (ego_speed,))) - own) + 0.4 * own
     offset = others - places[:, None]
-    return ~(offset.real * offset.real + offset.imag * offset.imag < room * room).any(axis=1)
+    free = ~(offset.real * offset.real + offset.imag * offset.imag < room * room).any(axis=1)
+    return int(free.argmax()) if free.any() else -1
 
 
-def _places_in(tables: LaneTables, ego: complex, velocity: complex, ring: tuple[float, float]) -> NDArray[np.int64]:
-    """Places within a ring [m] around the ego from where vehicles stay in its surroundings for a while."""
-    offset = tables.place - ego
+@compiled
+def places_in(
+    places: Complex, motions: Complex, ego: complex, velocity: complex, inner: float, outer: float
+) -> NDArray[np.int64]:
+    """Rows of places [S] within a ring [m] around the ego from where vehicles, with motions [S] [m/s], stay in its
+    surroundings for a while."""
+    offset = places - ego
     squared = offset.real * offset.real + offset.imag * offset.imag
-    near = ((squared > ring[0] ** 2) & (squared < ring[1] ** 2)).nonzero()[0]
+    near = ((squared > inner * inner) & (squared < outer * outer)).nonzero()[0]
     # The time until a vehicle vanishes is the larger root of |offset + motion t| = VANISH.
-    motion = tables.place_motion.take(near) - velocity
+    motion, offset, squared = motions.take(near) - velocity, offset.take(near), squared.take(near)
     a = np.maximum(motion.real * motion.real + motion.imag * motion.imag, 0.1)
-    b = (offset.take(near).conj() * motion).real
-    root = np.sqrt(np.maximum(b * b + a * (VANISH**2 - squared.take(near)), 0.0))
+    b = offset.real * motion.real + offset.imag * motion.imag
+    root = np.sqrt(np.maximum(b * b + a * (VANISH * VANISH - squared), 0.0))
     return near[root - b > _STAY * a]
 
 

@@ -6,9 +6,11 @@ import math
 from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
+from drivesim.kernels import compiled
 from drivesim.town.hashing import unit
-from drivesim.traffic.state import PATH_JUNCTIONS, PATH_LANES, PATH_POINTS, Complex, Float, Paths
+from drivesim.traffic.state import PATH_JUNCTIONS, PATH_LANES, PATH_POINTS, Complex, Float, Paths, lengths
 from drivesim.traffic.tables import LaneTables
 
 BEHIND = 10.0  # [m] of path kept behind a vehicle when it gets a new one
@@ -66,16 +68,15 @@ def make_path(
     if shift is not None:
         share = np.minimum(metres / over, 1.0)
         points = points + shift * (1.0 - share**3 * (10.0 - 15.0 * share + 6.0 * share * share))
-    heading = np.empty_like(points)
-    np.subtract(points[1:], points[:-1], out=heading[:-1])
-    heading[-1] = heading[-2]
-    heading /= np.abs(heading)
-    limits, begin = [tables.plain_limit[lane] for lane in lanes], 0
-    limit = np.full(PATH_POINTS, limits[-1])
-    for value, end in zip(limits, ends):
-        limit[begin : max(math.ceil(end), 0)] = value
-        begin = max(math.ceil(end), 0)
-    return _row(tables, lanes, start, ends, points, heading, allowed_speed(heading, limit))
+    heading, speed = profile(points, [tables.plain_limit[lane] for lane in lanes], ends)
+    columns = lane_columns(
+        [-start, *ends[:-1]],
+        ends,
+        [tables.plain_ids[lane] for lane in lanes],
+        [tables.plain_controlled[lane] for lane in lanes],
+        [tables.plain_blocked[lane] for lane in lanes],
+    )
+    return Paths(points[None], heading, speed, *columns)
 
 
 def _continued(points: Complex, axis: Float, pieces: list[Complex], metres: Float) -> Complex:
@@ -87,46 +88,52 @@ def _continued(points: Complex, axis: Float, pieces: list[Complex], metres: Floa
     return points + np.maximum(beyond, 0.0) * (ahead / abs(ahead))
 
 
+@compiled
+def profile(points: Complex, limits: list[float], ends: list[float]) -> tuple[Complex, Float]:
+    """Heading [1, K] and allowed speed [1, K] [m/s] at points [K] along lanes with limits [m/s] up to ends [m]."""
+    heading = np.empty_like(points)
+    np.subtract(points[1:], points[:-1], out=heading[:-1])
+    heading[-1] = heading[-2]
+    parts = heading.view(np.float64).reshape(-1, 2)
+    parts /= lengths(heading)[:, None]
+    limit, begin = np.full(len(points), limits[-1]), 0
+    for value, end in zip(limits, ends):
+        limit[begin : max(math.ceil(end), 0)] = value
+        begin = max(math.ceil(end), 0)
+    return heading[None], allowed_speed(heading, limit)[None]
+
+
 def allowed_speed(heading: Complex, limit: Float) -> Float:
     """Speed [K] [m/s] at points 1 m apart that keeps limits [K] and bends here and, by gentle braking, further on."""
-    turn = np.abs((heading[2:] * heading[:-2].conj()).imag) * 0.5  # the sine of a small angle
+    x, y = heading.real, heading.imag
+    turn = np.abs(y[2:] * x[:-2] - x[2:] * y[:-2]) * 0.5  # the sine of a small angle
     square = limit * limit
     square[1:-1] = np.minimum(square[1:-1], LATERAL_ACCELERATION / np.maximum(turn, 1e-4))
     reachable = square + _BRAKING_HEADROOM[: len(square)]
     return np.sqrt(np.minimum.accumulate(reachable[::-1])[::-1] - _BRAKING_HEADROOM[: len(square)])
 
 
-def _row(
-    tables: LaneTables, lanes: list[int], start: float, ends: list[float], points: Complex, heading: Complex,
-    speed: Float,
-) -> Paths:  # fmt: skip
-    count, begins = len(lanes), [-start, *ends[:-1]]
-    lane_start, lane_end = np.full((2, 1, PATH_LANES), np.inf)
-    ids, controlled = np.full((1, PATH_LANES), -1), np.zeros((1, PATH_LANES), bool)
-    lane_start[0, :count], lane_end[0, :count] = begins, ends
-    ids[0, :count] = [tables.plain_ids[lane] for lane in lanes]
-    controlled[0, :count] = are_controlled = [tables.plain_controlled[lane] for lane in lanes]
-    entry, clear = _junctions(begins, ends, are_controlled)
-    obstacles = [begin + tables.plain_blocked[lane] for begin, lane in zip(begins, lanes)]
-    blocked = min((place for place in obstacles if place > _CLEARANCE), default=np.inf)
-    return Paths(
-        points=points[None],
-        heading=heading[None],
-        speed=speed[None],
-        end=np.array([min(ends[-1], PATH_POINTS - 2.0)]),
-        blocked=np.array([blocked - _CLEARANCE]),
-        lanes=ids,
-        lane_start=lane_start,
-        lane_end=lane_end,
-        controlled=controlled,
-        entry=entry,
-        clear=clear,
-    )
+@compiled
+def lane_columns(
+    begins: list[float], ends: list[float], ids: list[int], controlled: list[bool], blocked: list[float]
+) -> tuple[Float, Float, NDArray[np.int64], Float, Float, NDArray[np.bool_], Float, Float]:
+    """Columns of one row of `Paths` from `end` on, of lanes that begin and end somewhere [m] along the path and have an
+    obstacle so far [m] behind their beginning."""
+    count = len(ids)
+    lane_start, lane_end = np.full((1, PATH_LANES), np.inf), np.full((1, PATH_LANES), np.inf)
+    lanes, are_controlled = np.full((1, PATH_LANES), -1, np.int64), np.zeros((1, PATH_LANES), bool)
+    lane_start[0, :count], lane_end[0, :count], lanes[0, :count] = begins, ends, ids
+    are_controlled[0, :count] = controlled
+    obstacles = (begin + distance for begin, distance in zip(begins, blocked))
+    obstacle = min((place for place in obstacles if place > _CLEARANCE), default=np.inf)
+    end = np.array([min(ends[-1], PATH_POINTS - 2.0)])
+    entry, clear = _junctions(begins, ends, controlled)
+    return end, np.array([obstacle - _CLEARANCE]), lanes, lane_start, lane_end, are_controlled, entry, clear
 
 
 def _junctions(begins: list[float], ends: list[float], controlled: list[bool]) -> tuple[Float, Float]:
     """Stop line before and end [1, PATH_JUNCTIONS] of every run of controlled lanes."""
-    entry, clear = np.full((2, 1, PATH_JUNCTIONS), np.inf)
+    entry, clear = np.full((1, PATH_JUNCTIONS), np.inf), np.full((1, PATH_JUNCTIONS), np.inf)
     count = 0
     for lane, here in enumerate(controlled):
         if not here:

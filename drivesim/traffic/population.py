@@ -6,12 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from drivesim.kernels import compiled
 from drivesim.traffic.newcomers import VANISH, add_vehicle, add_walker
 from drivesim.traffic.paths import BEHIND, follow_lanes, make_path
 from drivesim.traffic.perception import Objects
-from drivesim.traffic.state import PATH_LANES, PATH_POINTS, Complex, Paths, TrafficState, take
+from drivesim.traffic.state import PATH_LANES, PATH_POINTS, Complex, Float, Paths, TrafficState, take
 from drivesim.traffic.tables import LaneTables
 
+_END = 14.0  # [m] to the end of the path from which a vehicle vanishes, if it is
+_FAR_AT_END = 40.0  # [m] away; who is stuck vanishes
+_FAR_AND_STUCK = 45.0  # [m] away
 _APART = 25.0  # [m] of newcomers from scripted road users
 _LATER = 1000  # keeps keys of newcomers apart from those at the start
 
@@ -41,18 +45,35 @@ class Demand:
 
 def remove_far(demand: Demand, state: TrafficState, ego: complex) -> TrafficState:
     """The state without those far from the ego, at the end of the map, or stuck for long out of sight."""
-    motion = state.motion
-    distance = np.abs(motion.position - ego)
-    gone = (distance > demand.vanish) | ((state.paths.end - motion.s < 14.0) & (distance > 40.0))
-    gone |= (motion.waiting > demand.patience) & (distance > 45.0)
-    if np.count_nonzero(gone):
-        keep = np.flatnonzero(~gone)
+    motion, people = state.motion, state.walkers.position
+    rows = staying(motion.position, motion.s, state.paths.end, motion.waiting, ego, demand.vanish, demand.patience)
+    if len(rows) < len(motion.s):
+        keep = np.array(rows, np.int64)
         bodies, paths = take(state.bodies, keep), take(state.paths, keep)
         state = replace(state, bodies=bodies, paths=paths, motion=take(motion, keep))
-    gone = np.abs(state.walkers.position - ego) > demand.vanish - 20.0
-    if np.count_nonzero(gone):
-        state = replace(state, walkers=take(state.walkers, np.flatnonzero(~gone)))
+    rows = within(people, ego, demand.vanish - 20.0)
+    if len(rows) < len(people):
+        state = replace(state, walkers=take(state.walkers, np.array(rows, np.int64)))
     return state
+
+
+@compiled
+def staying(
+    position: Complex, s: Float, end: Float, waiting: Float, ego: complex, vanish: float, patience: float
+) -> list[int]:
+    """Rows of vehicles [N] that are neither far from the ego, nor at the end of the map or stuck out of sight."""
+    offset = position - ego
+    squared = offset.real * offset.real + offset.imag * offset.imag
+    gone = (squared > vanish * vanish) | ((end - s < _END) & (squared > _FAR_AT_END * _FAR_AT_END))
+    gone |= (waiting > patience) & (squared > _FAR_AND_STUCK * _FAR_AND_STUCK)
+    return (~gone).nonzero()[0].tolist()
+
+
+@compiled
+def within(position: Complex, place: complex, reach: float) -> list[int]:
+    """Rows of positions [N] within a reach [m] of a place."""
+    offset = position - place
+    return (~(offset.real * offset.real + offset.imag * offset.imag > reach * reach)).nonzero()[0].tolist()
 
 
 def remove_near(state: TrafficState, place: complex, radius: float) -> TrafficState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.scene import HdMap, LaneGraph, Tracks
-from drivesim.traffic.walking import WalkingGraph, place_tree, walking_graph
+from drivesim.traffic.centre_lines import CentreLines, of_graph
+from drivesim.traffic.conflicts import Conflicts, find_conflicts
+from drivesim.traffic.obstacles import first_obstacles
+from drivesim.traffic.walking import WalkingGraph, walking_graph
 
 DEFAULT_LIMIT = 10.0  # [m/s] where the map has no speed limit
-CONFLICT_DISTANCE = 2.4  # [m] between centre lines below which two vehicles touch
 _RIM = 45.0  # [m] of the map in which lanes are not checked for conflicts
-_SPACING = 1.0  # [m] of the samples that conflicts are found with
-_BLOCKING_REACH = 1.1  # [m] from the centre line that an obstacle must reach to block a lane
-_BLOCKING_SPACING = 2.0  # [m] of the samples that obstacles are found with
 _PLACE_SPACING = 6.0  # [m] between places where a vehicle may appear
 _PLACE_MARGIN = 13.0  # [m] of them to the ends of their lane
 
@@ -112,7 +112,16 @@ class LaneTables:
         return lane, float(self.graph.arc_length[point])
 
 
+@dataclass(frozen=True, eq=False)
+class LaneMarks:
+    """What is measured along the lanes of a map, as shares of their lengths."""
+
+    conflicts: Conflicts
+    blocked: NDArray[np.float64]  # [L] share before the first standing obstacle, inf without
+
+
 _TABLES: weakref.WeakKeyDictionary[HdMap, LaneTables] = weakref.WeakKeyDictionary()
+_MAKERS: weakref.WeakKeyDictionary[HdMap, Callable[[NDArray[np.bool_]], LaneMarks]] = weakref.WeakKeyDictionary()
 
 
 def lane_tables(hd_map: HdMap, standing: Tracks | None = None) -> LaneTables:
@@ -123,9 +132,16 @@ def lane_tables(hd_map: HdMap, standing: Tracks | None = None) -> LaneTables:
     return tables
 
 
+def mark_by(hd_map: HdMap, make: Callable[[NDArray[np.bool_]], LaneMarks]) -> None:
+    """Lets the lanes of a map be marked by whoever made it of parts, knows what stands there and has marked the parts.
+
+    `make` is told which lanes [L] are ranked: it may leave out the conflicts of others. It must not hold the map.
+    """
+    _MAKERS[hd_map] = make
+
+
 def _build(hd_map: HdMap, standing: Tracks) -> LaneTables:
-    graph = hd_map.lane_graph
-    points = graph.points[:, 0] + 1j * graph.points[:, 1]
+    graph, lines = hd_map.lane_graph, of_graph(hd_map.lane_graph)
     bounds = graph.successor_offsets.tolist()
     links = graph.successors.tolist()
     successors = tuple(tuple(links[begin:end]) for begin, end in zip(bounds, bounds[1:]))
@@ -133,14 +149,20 @@ def _build(hd_map: HdMap, standing: Tracks) -> LaneTables:
     source = np.repeat(np.arange(len(graph)), np.diff(graph.successor_offsets))
     controlled = graph.in_junction.copy()
     controlled[source[arrivals[graph.successors] > 1]] = True
-    ranked = controlled & _is_inner(hd_map, points[graph.offsets[:-1]])
+    ranked = controlled & _is_inner(hd_map, lines.starts)
     rank = np.where(ranked, np.cumsum(ranked) - 1, -1)
-    conflict_in, conflict_out = _conflicts(graph, points, np.flatnonzero(ranked), source)
-    blocked = _blocked(graph, points, standing)
-    places = _places(graph, points, controlled, blocked)
+    make = _MAKERS.pop(hd_map, None)
+    if make is None:
+        conflicts = find_conflicts(lines, np.flatnonzero(ranked), (source, graph.successors))
+        marks = LaneMarks(conflicts, first_obstacles(lines, standing))
+    else:
+        marks = make(ranked)
+    conflict_in, conflict_out = _conflict_tables(marks.conflicts, rank, graph.length)
+    blocked = marks.blocked * graph.length
+    places = _places(lines, controlled, blocked)
     return LaneTables(
         graph=graph,
-        points=points,
+        points=lines.points,
         successors=successors,
         length=graph.length,
         limit=np.where(np.isfinite(graph.speed_limit), graph.speed_limit, DEFAULT_LIMIT),
@@ -165,98 +187,28 @@ def _is_inner(hd_map: HdMap, places: NDArray[np.complex128]) -> NDArray[np.bool_
     return inside & (places.imag > y0 + rim) & (places.imag < y1 - rim)
 
 
-def _resample(
-    graph: LaneGraph, points: NDArray[np.complex128], lanes: NDArray[np.int64], spacing: float
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.complex128]]:
-    """Lane [R], distance along it [R] [m] and position [R] of even samples of some lanes, both ends included."""
-    count = np.ceil(graph.length[lanes] / spacing).astype(np.int64) + 1
-    first = np.cumsum(count) - count
-    fraction = (np.arange(count.sum()) - np.repeat(first, count)) / np.repeat(np.maximum(count - 1, 1), count)
-    lane = np.repeat(lanes, count)
-    s = fraction * graph.length[lane]
-    return lane, s, position_on(graph, points, lane, s)
-
-
-def position_on(
-    graph: LaneGraph, points: NDArray[np.complex128], lane: NDArray[np.int64], s: NDArray[np.float64]
-) -> NDArray[np.complex128]:
-    """Positions [K] at distances s [K] [m] along lanes [K] (indices)."""
-    # All lanes on one axis: lane l begins at l * stride, so one interpolation serves them all.
-    stride = float(graph.length.max()) + 1.0
-    axis = graph.arc_length + stride * np.repeat(np.arange(len(graph)), np.diff(graph.offsets))
-    return np.interp(lane * stride + s, axis, points)
-
-
-def _conflicts(
-    graph: LaneGraph, points: NDArray[np.complex128], lanes: NDArray[np.int64], source: NDArray[np.int64]
+def _conflict_tables(
+    conflicts: Conflicts, rank: NDArray[np.int64], length: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Conflict tables [C, C] of the given lanes [C]."""
-    count = len(lanes)
-    enter = np.full((count, count), np.inf)
-    leave = np.full((count, count), -np.inf)
-    if count == 0:
-        return enter, leave
-    lane, s, place = _resample(graph, points, lanes, _SPACING)
-    row = np.searchsorted(lanes, lane)
-    first, second = place_tree(place).query_pairs(CONFLICT_DISTANCE, output_type="ndarray").T.copy()
-    row_first, row_second = row.take(first), row.take(second)
-    apart = np.flatnonzero(row_first != row_second)
-    first, second, row_first, row_second = (column.take(apart) for column in (first, second, row_first, row_second))
-    for key, along in (
-        (row_first * count + row_second, s.take(first)),
-        (row_second * count + row_first, s.take(second)),
-    ):
-        np.minimum.at(enter.reshape(-1), key, along)
-        np.maximum.at(leave.reshape(-1), key, along)
-    for a, b in _follow_or_part(graph, points, lanes, source):
-        enter[a, b], leave[a, b] = np.inf, -np.inf
+    """Distances [C, C] [m] along the ranked lanes from which and to which they conflict."""
+    count = int(rank.max(initial=-1)) + 1
+    enter, leave = np.full((count, count), np.inf), np.full((count, count), -np.inf)
+    first, second = rank.take(conflicts.first), rank.take(conflicts.second)
+    known = np.flatnonzero((first >= 0) & (second >= 0))
+    key, along = first.take(known) * count + second.take(known), length.take(conflicts.first.take(known))
+    enter.reshape(-1)[key] = conflicts.enter.take(known) * along
+    leave.reshape(-1)[key] = conflicts.leave.take(known) * along
     return enter, leave
 
 
-def _follow_or_part(
-    graph: LaneGraph, points: NDArray[np.complex128], lanes: NDArray[np.int64], source: NDArray[np.int64]
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs (rows, columns) of controlled lanes that begin at one point or follow each other: there one drives behind
-    the other."""
-    rank = np.full(len(graph), -1)
-    rank[lanes] = np.arange(len(lanes))
-    starts = points[graph.offsets[lanes]]
-    parting = np.nonzero(np.abs(starts[:, None] - starts[None]) < 0.5)
-    linked = (rank[source] >= 0) & (rank[graph.successors] >= 0)
-    first, second = rank[source[linked]], rank[graph.successors[linked]]
-    return [parting, (first, second), (second, first)]
-
-
-def _blocked(graph: LaneGraph, points: NDArray[np.complex128], standing: Tracks) -> NDArray[np.float64]:
-    """First obstacle [L] along every lane [m]."""
-    blocked = np.full(len(graph), np.inf)
-    if len(standing) == 0:
-        return blocked
-    lane, s, place = _resample(graph, points, np.arange(len(graph)), _BLOCKING_SPACING)
-    tree = place_tree(place)
-    reach = 0.5 * np.hypot(standing.size[:, 0], standing.size[:, 1]) + _BLOCKING_REACH
-    rows = np.flatnonzero(tree.query(standing.position[:, :2], distance_upper_bound=reach.max())[0] < reach)
-    centre = standing.position[rows, 0] + 1j * standing.position[rows, 1]
-    near = tree.query_ball_point(standing.position[rows, :2], reach[rows])
-    counts = np.array([len(found) for found in near], np.int64)
-    sample = np.array([index for found in near for index in found], np.int64)
-    track = np.repeat(np.arange(len(rows)), counts)
-    local = (place[sample] - centre[track]) * np.exp(-1j * standing.yaw[rows][track])
-    half = 0.5 * standing.size[rows][track]
-    outside = np.hypot(
-        np.maximum(np.abs(local.real) - half[:, 1], 0.0), np.maximum(np.abs(local.imag) - half[:, 0], 0.0)
-    )
-    hit = outside < _BLOCKING_REACH
-    np.minimum.at(blocked, lane[sample[hit]], s[sample[hit]])
-    return blocked
-
-
 def _places(
-    graph: LaneGraph, points: NDArray[np.complex128], controlled: NDArray[np.bool_], blocked: NDArray[np.float64]
+    lines: CentreLines, controlled: NDArray[np.bool_], blocked: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.complex128], NDArray[np.complex128]]:
-    free = ~controlled & (graph.length > 2.0 * _PLACE_MARGIN)
-    lane, s, place = _resample(graph, points, np.flatnonzero(free), _PLACE_SPACING)
-    inside = (s > _PLACE_MARGIN) & (s < graph.length[lane] - _PLACE_MARGIN) & (s < blocked[lane] - 25.0)
-    ahead = position_on(graph, points, lane, s + 1.0) - position_on(graph, points, lane, s - 1.0)
-    heading = ahead / np.maximum(np.abs(ahead), 1e-9)
-    return lane[inside], s[inside], place[inside], heading[inside]
+    free = ~controlled & (lines.length > 2.0 * _PLACE_MARGIN)
+    lane, share, place = lines.sampled(np.flatnonzero(free), _PLACE_SPACING)
+    length = lines.length[lane]
+    s = share * length
+    inside = (s > _PLACE_MARGIN) & (s < length - _PLACE_MARGIN) & (s < blocked[lane] - 25.0)
+    lane, s = lane[inside], s[inside]
+    ahead = lines.at(lane, s + 1.0) - lines.at(lane, s - 1.0)
+    return lane, s, place[inside], ahead / np.maximum(np.abs(ahead), 1e-9)

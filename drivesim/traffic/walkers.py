@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.kernels import compiled
 from drivesim.town.hashing import unit
 from drivesim.traffic.perception import Objects
-from drivesim.traffic.state import CROSSING, WAITING, WALKING, Complex, Float, TrafficState, Walkers
+from drivesim.traffic.state import (
+    CROSSING,
+    WAITING,
+    WALKING,
+    Complex,
+    Float,
+    TrafficState,
+    Walkers,
+    lengths,
+    scaled,
+)
 from drivesim.traffic.walking import WalkingGraph
 
 _ARRIVED = 0.5  # [m]
@@ -38,33 +48,52 @@ def steer(walkers: Walkers, objects: Objects, vehicles: int, dt: float) -> Walke
 
     `vehicles` counts the leading rows of `objects` that are vehicles, the ego included; people come after them.
     """
-    w = walkers
-    way = _goal(w.source, w.target, w.side) - w.position
-    ahead = way / np.maximum(np.abs(way), 1e-6)
-    share = min(1.0, _AGILITY * dt)
-    blocked = _is_in_the_way(w.position, ahead, objects, vehicles)
-    goes = (w.phase != WAITING) & (~blocked | (w.waiting > _PATIENCE))
-    turned = w.direction + share * ahead
-    velocity = w.velocity * (1.0 - share) + (share * goes * w.pace) * ahead
-    direction = turned / np.maximum(np.abs(turned), 1e-6)
-    waiting = np.maximum(w.waiting + np.where(goes, -dt, dt), 0.0)
+    w, o = walkers, objects
+    velocity, direction, waiting = steered(
+        w.position, w.velocity, w.direction, w.source, w.target, w.pace, w.side, w.phase, w.waiting,
+        o.position, o.direction, o.speed, o.half_length, o.half_width, vehicles, dt,
+    )  # fmt: skip
     return Walkers(w.bodies, w.position, velocity, direction, w.source, w.target, w.pace, w.side, w.phase, waiting)
+
+
+@compiled
+def steered(
+    position: Complex, velocity: Complex, direction: Complex, source: Complex, target: Complex, pace: Float,
+    side: Float, phase: NDArray[np.int64], waiting: Float, places: Complex, facing: Complex, speed: Float,
+    half_length: Float, half_width: Float, vehicles: int, dt: float,
+) -> tuple[Complex, Complex, Float]:  # fmt: skip
+    """Velocity, direction and waiting of `steer` from columns of people and of objects."""
+    way = _goal(source, target, side) - position
+    ahead = scaled(way, 1.0 / np.maximum(lengths(way), 1e-6))
+    share = min(1.0, _AGILITY * dt)
+    objects = Objects(places, facing, speed, half_length, half_width, half_width)
+    blocked = _is_in_the_way(position, ahead, objects, vehicles)
+    goes = (phase != WAITING) & (~blocked | (waiting > _PATIENCE))
+    turned = direction + scaled(ahead, np.full(len(ahead), share))
+    chosen = scaled(velocity, np.full(len(ahead), 1.0 - share)) + scaled(ahead, share * pace * goes)
+    waited = np.maximum(waiting + np.where(goes, -dt, dt), 0.0)
+    return chosen, scaled(turned, 1.0 / np.maximum(lengths(turned), 1e-6)), waited
 
 
 def _goal(source: Complex, target: Complex, side: Float) -> Complex:
     """Where people head: beside the target node, to the right of their way."""
     way = target - source
-    return target - 1j * side * way / np.maximum(np.abs(way), 1e-6)
+    aside = scaled(way, side / np.maximum(lengths(way), 1e-6))
+    goal = np.empty_like(target)
+    goal.real, goal.imag = target.real + aside.imag, target.imag - aside.real
+    return goal
 
 
 def _is_in_the_way(position: Complex, ahead: Complex, objects: Objects, vehicles: int) -> NDArray[np.bool_]:
     """Who [W] would, with the next stride, touch a vehicle or someone who walks on in the same direction."""
-    local = ((position + _STRIDE * ahead)[:, None] - objects.position) * objects.direction.conj()
-    inside = np.abs(local.real) < objects.half_length + _BUBBLE
-    inside &= np.abs(local.imag) < objects.half_width + _BUBBLE
+    c, s = objects.direction.real, objects.direction.imag
+    x = (position.real + _STRIDE * ahead.real)[:, None] - objects.position.real
+    y = (position.imag + _STRIDE * ahead.imag)[:, None] - objects.position.imag
+    inside = np.abs(x * c + y * s) < objects.half_length + _BUBBLE
+    inside &= np.abs(y * c - x * s) < objects.half_width + _BUBBLE
     people = inside[:, vehicles:]
     if np.count_nonzero(people):
-        people &= (ahead[:, None] * np.conj(objects.direction[vehicles:])).real > 0.3
+        people &= ahead.real[:, None] * c[vehicles:] + ahead.imag[:, None] * s[vehicles:] > 0.3
         people &= objects.speed[vehicles:] > 0.2
     return np.logical_or.reduce(inside, axis=1)
 
@@ -72,24 +101,38 @@ def _is_in_the_way(position: Complex, ahead: Complex, objects: Objects, vehicles
 def choose_ways(state: TrafficState, graph: WalkingGraph, objects: Objects, vehicles: int) -> Walkers:
     """People with a new target where they arrived at theirs, and across the road where it is free."""
     walkers = state.walkers
-    left = np.abs(_goal(walkers.source, walkers.target, walkers.side) - walkers.position)
-    deciding = ((left < _ARRIVED) | (walkers.phase == WAITING)).nonzero()[0]
-    if deciding.size == 0 or len(graph.nodes) == 0:
+    rows = deciding(walkers.position, walkers.source, walkers.target, walkers.side, walkers.phase)
+    if not rows or len(graph.nodes) == 0:
         return walkers
     source, target = walkers.source.copy(), walkers.target.copy()
     phase, waiting = walkers.phase.copy(), walkers.waiting.copy()
-    for row in deciding.tolist():
+    for row in rows:
         if phase[row] == WAITING:
             braking = _FIRM_BRAKING if waiting[row] > _LONG else _COMFORTABLE_BRAKING
             if road_is_free(source[row], target[row], objects, vehicles, braking):
                 phase[row], waiting[row] = CROSSING, 0.0
             continue
-        node = graph.nearest(target[row])
+        node = nearest_node(graph.nodes, target[row])
         key = (state.seed, state.step_index, int(walkers.bodies.ids[row]))
         following, crosses = next_node(graph, node, complex(source[row]), key)
         source[row], target[row] = target[row], following
         phase[row] = WAITING if crosses else WALKING
-    return replace(walkers, source=source, target=target, phase=phase, waiting=waiting)
+    w = walkers
+    return Walkers(w.bodies, w.position, w.velocity, w.direction, source, target, w.pace, w.side, phase, waiting)
+
+
+@compiled
+def deciding(position: Complex, source: Complex, target: Complex, side: Float, phase: NDArray[np.int64]) -> list[int]:
+    """Rows of people who arrived at their target or wait at a crossing."""
+    left = lengths(_goal(source, target, side) - position)
+    return ((left < _ARRIVED) | (phase == WAITING)).nonzero()[0].tolist()
+
+
+@compiled
+def nearest_node(nodes: Complex, place: complex) -> int:
+    """Index of the node [V] nearest to a place."""
+    offset = nodes - place
+    return int((offset.real * offset.real + offset.imag * offset.imag).argmin())
 
 
 def next_node(graph: WalkingGraph, node: int, behind: complex, key: tuple[int, ...]) -> tuple[complex, bool]:
@@ -116,14 +159,27 @@ def next_node(graph: WalkingGraph, node: int, behind: complex, key: tuple[int, .
 
 def road_is_free(source: complex, target: complex, objects: Objects, vehicles: int, braking: float) -> bool:
     """Whether every vehicle is off the way across and stands, leaves or can stop by `braking` [m/s^2]."""
-    way = target - source
-    length = abs(way)
-    forward = way / length
-    relative = (objects.position[:vehicles] - source) * forward.conjugate()
-    half, speed = objects.half_length[:vehicles], objects.speed[:vehicles]
-    on_it = (np.abs(relative.imag) < half + _ROOM) & (relative.real > -half) & (relative.real < length + half)
-    seen = (source + 0.5 * way - objects.position[:vehicles]) * objects.direction[:vehicles].conj()
-    distance = seen.real - half - 2.0
-    comes = (distance > -2.0) & (np.abs(seen.imag) < 0.5 * length + 2.0) & (speed > 0.8)
+    return is_free(
+        source, target, objects.position, objects.direction, objects.speed, objects.half_length, vehicles, braking
+    )
+
+
+@compiled
+def is_free(
+    source: complex, target: complex, places: Complex, facing: Complex, speed: Float, half_length: Float,
+    vehicles: int, braking: float,
+) -> bool:  # fmt: skip
+    """`road_is_free` with columns of the objects."""
+    (x0, y0), (way_x, way_y) = (source.real, source.imag), (target.real - source.real, target.imag - source.imag)
+    length = math.sqrt(way_x * way_x + way_y * way_y)
+    fx, fy = way_x / length, way_y / length
+    place, facing, half, speed = places[:vehicles], facing[:vehicles], half_length[:vehicles], speed[:vehicles]
+    x, y = place.real - x0, place.imag - y0
+    along, across = x * fx + y * fy, y * fx - x * fy
+    on_it = (np.abs(across) < half + _ROOM) & (along > -half) & (along < length + half)
+    x, y = (x0 + 0.5 * way_x) - place.real, (y0 + 0.5 * way_y) - place.imag
+    distance = x * facing.real + y * facing.imag - half - 2.0
+    across = y * facing.real - x * facing.imag
+    comes = (distance > -2.0) & (np.abs(across) < 0.5 * length + 2.0) & (speed > 0.8)
     cannot_stop = comes & (distance < speed * speed / (2.0 * braking) + speed)
     return not bool((on_it | cannot_stop).any())

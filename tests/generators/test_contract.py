@@ -101,6 +101,16 @@ def test_a_batch_equals_its_worlds(generator: Generator) -> None:
         assert torch.equal(drive_on(generator, [drive])[0], together[world])
 
 
+def test_a_world_can_be_taken_from_a_batch_and_put_into_another(generator: Generator) -> None:
+    drives = [[scene(), scene(0.8), scene(1.6)], [scene(-9.0), scene(-8.5), scene(-8.0)]]
+    expected = drive_on(generator, drives)
+    state = generator.start(None, conditions(generator, *(drive[:1] for drive in drives)), [0, 1])
+    other = generator.start(None, conditions(generator, drives[0][:1], drives[0][:1]), [5, 6])
+    other = generator.put(other, [1, 0], generator.take(state, [0, 1]))
+    frames, _ = generator.step(other, conditions(generator, drives[1], drives[0]))
+    assert torch.equal(frames[:, 0], expected.flip(0)[:, -1])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_generators_without_weights_cannot_be_trained(name: str) -> None:
     with pytest.raises(TypeError, match=f"generator '{name}' has no weights"):

@@ -190,6 +190,27 @@ def test_worlds_in_a_batch_do_not_see_each_other() -> None:
         assert (frame[0, 0].int() - both[0, index].int()).abs().max() <= 1
 
 
+def test_streams_that_begin_anew_in_a_batch_are_what_they_are_alone() -> None:
+    """Over 30 frames, in float32 to 1e-4; one stream begins anew after five of them, the other after thirteen."""
+    generator = tiny_generator()
+    fresh = some_conditions(2, 0)
+    state = generator.start(pictures(2, 0), fresh, (3, 8))
+    alone = [generator.take(state, [world]) for world in range(2)]
+    for index in range(30):
+        if index in (5, 13):
+            world = int(index == 13)
+            alone[world] = generator.start(pictures(2, index)[:1], first_world(fresh), (index,))
+            state = generator.put(state, [world], alone[world])
+        conditions = some_conditions(2, index + 1)
+        _, state = generator.step(state, conditions)
+        state = generator.commit(state)
+        for world in range(2):
+            given = {k: v[world : world + 1] if isinstance(v, torch.Tensor) else v for k, v in vars(conditions).items()}
+            _, alone[world] = generator.step(alone[world], Conditions(**given))
+            assert torch.allclose(state.pictures[world], alone[world].pictures[0], atol=1e-4)
+    assert state.frames == (25, 17) and alone[0].frames == (25,)
+
+
 def test_state_does_not_grow() -> None:
     def size(state: object) -> int:
         frames = state.buffer.frames

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from drivesim.geometry import wrap_angle
-from drivesim.town.curves import Path, bezier, offset, reverse, sharpest_curvature, turn
+from drivesim.town.curves import Path, offset, reverse, sharpest_curvatures
 from drivesim.town.hashing import between, mix, pack_id, unit
 from drivesim.town.network import SPACING, Network, end_node, incident_edges
+from drivesim.town.turns import bezier, drawn, turn
 
 SEEDS = range(6)
 NODES = list(itertools.product(range(-4, 5), range(-4, 5)))
@@ -39,15 +40,15 @@ def test_ids_are_unique_positive_and_checked() -> None:
 
 
 def test_turn_is_a_circle_where_both_sides_are_equal() -> None:
-    curve = turn(np.array([0.0, 0.0, 0.0]), np.array([10.0, 10.0, 0.5 * math.pi]))
+    (curve,) = drawn([turn(np.array([0.0, 0.0, 0.0]), np.array([10.0, 10.0, 0.5 * math.pi]))])
     assert np.allclose(np.hypot(curve[:, 0], curve[:, 1] - 10.0), 10.0)
-    assert sharpest_curvature(curve) == pytest.approx(0.1, rel=0.02)
+    assert sharpest_curvatures([curve])[0] == pytest.approx(0.1, rel=0.02)
 
 
 @pytest.mark.parametrize("leads", [(0.0, 0.0), (3.0, 1.0)])
 @pytest.mark.parametrize("end", [(12.0, 8.0, 1.2), (12.0, -8.0, -1.2), (20.0, 2.0, 0.1), (5.0, 9.0, 2.0)])
 def test_turn_joins_its_poses_smoothly(end: tuple[float, float, float], leads: tuple[float, float]) -> None:
-    curve = turn(np.zeros(3), np.array(end), leads=leads)
+    (curve,) = drawn([turn(np.zeros(3), np.array(end), leads=leads)])
     assert np.allclose(curve[0], 0.0) and np.allclose(curve[-1], end)
     step = np.diff(curve[:, :2], axis=0)
     along = wrap_angle(np.arctan2(step[:, 1], step[:, 0]) - 0.5 * (curve[1:, 2] + curve[:-1, 2]))
@@ -61,7 +62,7 @@ def test_offset_is_to_the_left_and_reverse_turns_around() -> None:
 
 
 def test_path_is_measured_by_distance() -> None:
-    path = Path(bezier(np.zeros(3), np.array([30.0, 10.0, 0.5]), 1 / 3, 60))
+    path = Path(*drawn([bezier(np.zeros(3), np.array([30.0, 10.0, 0.5]), 1 / 3, 60)]))
     points = path.between(0.0, path.length, 1.0)
     steps = np.hypot(*np.diff(points[:, :2], axis=0).T)
     assert np.allclose(steps, steps.mean(), rtol=1e-2) and steps.sum() == pytest.approx(path.length, rel=1e-3)
@@ -91,7 +92,7 @@ def test_roads_leave_junctions_along_their_arms_and_bend_gently(seed: int) -> No
         assert np.allclose(curve[-1, :2], second.mouth_pose(second.index_of(edge))[:2])
         assert abs(wrap_angle(curve[0, 2] - first.arms[first.index_of(edge)].angle)) < 1e-9
         assert abs(wrap_angle(curve[-1, 2] - second.arms[second.index_of(edge)].angle - math.pi)) < 1e-9
-        assert 1.0 / sharpest_curvature(curve) > max(profile.outer(0), profile.outer(1)) + 5.0
+        assert 1.0 / sharpest_curvatures([curve])[0] > max(profile.outer(0), profile.outer(1)) + 5.0
         assert 25.0 < path.length < SPACING
 
 

@@ -18,7 +18,7 @@ from drivesim.geometry import box_footprints, wrap_angle
 from drivesim.map_raster import RESOLUTION, map_raster
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES, HdMap, LaneGraph, Statics
 from drivesim.town.blocks import block_edges
-from drivesim.town.curves import direction, sharpest_curvature
+from drivesim.town.curves import direction, sharpest_curvatures
 from drivesim.town.elements import LaterStatics
 from drivesim.town.layers import LaterLayers, area
 from drivesim.town.network import SPACING
@@ -229,7 +229,7 @@ def test_lanes_continue_without_a_step(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lanes_can_be_driven(seed: int) -> None:
     graph = window(seed).map.lane_graph
-    curvature = [sharpest_curvature(graph.centre_line(lane)) for lane in range(len(graph))]
+    curvature = sharpest_curvatures([graph.centre_line(lane) for lane in range(len(graph))])
     assert 1.0 / max(curvature) > 6.0
     step = np.diff(graph.arc_length)
     assert 0.1 < step[step > 0].min() and step.max() < 3.0

@@ -35,6 +35,12 @@ class RaycastGenerator:
     def commit(self, state: None) -> None:
         """Nothing to refresh."""
 
+    def take(self, state: None, worlds: Sequence[int]) -> None:
+        """Nothing to copy."""
+
+    def put(self, state: None, worlds: Sequence[int], part: None) -> None:
+        """Nothing to replace."""
+
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Raises TypeError: there is nothing to train."""
         raise TypeError("generator 'raycast' has no weights and cannot be trained")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,29 @@ class StreamingBuffer:
         """The buffer in which the worlds of a mask bool [B] have forgotten everything."""
         return StreamingBuffer(tuple(StoredFrame(f.tensors, f.present & ~worlds) for f in self.frames))
 
+    def take(self, worlds: Sequence[int]) -> StreamingBuffer:
+        """The buffer of some worlds, in memory of its own."""
+        rows = list(worlds)
+        return StreamingBuffer(
+            tuple(StoredFrame(tuple(t[rows] for t in frame.tensors), frame.present[rows]) for frame in self.frames)
+        )
+
+    def put(self, worlds: Sequence[int], part: StreamingBuffer, count: int) -> StreamingBuffer:
+        """Writes the buffer of other streams over some of `count` worlds, in place.
+
+        Frames are added only if `part` has more of them than this buffer; the other worlds have none of these.
+        """
+        rows, frames = list(worlds), list(self.frames)
+        for index, new in enumerate(part.frames):
+            if index == len(frames):
+                frames.append(_nothing(new, count))
+            for old, tensor in zip(frames[index].tensors, new.tensors, strict=True):
+                old[rows] = tensor
+            frames[index].present[rows] = new.present
+        for frame in frames[len(part.frames) :]:
+            frame.present[rows] = False
+        return StreamingBuffer(tuple(frames))
+
     def read(self, step: int) -> tuple[list[Tensor], Tensor] | tuple[None, None]:
         """What F past frames stored per layer for one denoising step [B * V, F, ...], and presence [B * V, F].
 
@@ -53,3 +77,9 @@ class StreamingBuffer:
         present = torch.stack([torch.zeros_like(newest.present) if f is None else f.present for f in chosen], dim=-1)
         views = newest.tensors[0].shape[2]
         return layers, present.repeat_interleave(views, dim=0)
+
+
+def _nothing(like: StoredFrame, count: int) -> StoredFrame:
+    """A frame that none of `count` worlds has."""
+    tensors = tuple(t.new_zeros((count, *t.shape[1:])) for t in like.tensors)
+    return StoredFrame(tensors, like.present.new_zeros(count))

@@ -36,7 +36,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class StageState:
-    """All memory of B streams. Frozen: a step returns a new state and leaves the old one usable."""
+    """All memory of B streams, of a fixed size. Frozen: a step returns a new state and leaves the old one usable.
+
+    Only `StageGenerator.put` writes over it.
+    """
 
     pictures: Tensor  # [B, V, 3, H, W] in [-1, 1], the previous frame
     latents: Tensor  # [B, V, C, h, w], the same as latents
@@ -45,8 +48,8 @@ class StageState:
     rays: Tensor  # [B, V, *layout_size, 3], viewing directions in the ego frame, the same for the whole drive
     buffer: StreamingBuffer
     pending: tuple[Tensor, ...] | None  # features per layer [B, S, V, c, h, w] of the last frame, not yet in the buffer
-    seeds: tuple[int, ...]
-    frame: int = 0
+    seeds: tuple[int, ...]  # [B]
+    frames: tuple[int, ...]  # [B], drawn so far
 
 
 class StageGenerator(nn.Module):
@@ -93,8 +96,9 @@ class StageGenerator(nn.Module):
         rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, self.spec.conditions.layout_size)
         palette = fit_palette(first, conditions.layout[:, 0], rays)
         return StageState(
-            last, latents, anchor, palette, rays, StreamingBuffer(), None, tuple(int(seed) for seed in seeds)
-        )
+            last, latents, anchor, palette, rays, StreamingBuffer(), None, tuple(int(seed) for seed in seeds),
+            (0,) * len(seeds),
+        )  # fmt: skip
 
     @torch.inference_mode()
     def step(self, state: StageState, conditions: Conditions) -> tuple[Tensor, StageState]:
@@ -115,7 +119,8 @@ class StageGenerator(nn.Module):
         frames = to_uint8(pictures)[:, None]
         self.timings = {"warp": warped - begin, "denoise": denoised - warped, "decode": perf_counter() - denoised}
         pending = stored if self.memory else None
-        return frames, replace(state, pictures=pictures, latents=latents, pending=pending, frame=state.frame + 1)
+        drawn = tuple(frame + 1 for frame in state.frames)
+        return frames, replace(state, pictures=pictures, latents=latents, pending=pending, frames=drawn)
 
     @torch.inference_mode()
     def commit(self, state: StageState) -> StageState:
@@ -123,6 +128,29 @@ class StageGenerator(nn.Module):
         if state.pending is None:
             return state
         return replace(state, buffer=state.buffer.push(store(self.network, state.pending)), pending=None)
+
+    @torch.inference_mode()
+    def take(self, state: StageState, worlds: Sequence[int]) -> StageState:
+        """A state of its own of some worlds."""
+        state, rows = self.commit(state), list(worlds)
+        seeds, frames = zip(*((state.seeds[row], state.frames[row]) for row in rows))
+        return StageState(
+            state.pictures[rows], state.latents[rows], state.anchor[rows], state.palette.take(rows), state.rays[rows],
+            state.buffer.take(rows), None, seeds, frames,
+        )  # fmt: skip
+
+    @torch.inference_mode()
+    def put(self, state: StageState, worlds: Sequence[int], part: StageState) -> StageState:
+        """Writes `part` over some worlds of the state, in place."""
+        state, part, rows = self.commit(state), self.commit(part), list(worlds)
+        for name in ("pictures", "latents", "anchor", "rays"):
+            getattr(state, name)[rows] = getattr(part, name)
+        state.palette.put(rows, part.palette)
+        seeds, frames = list(state.seeds), list(state.frames)
+        for row, seed, frame in zip(rows, part.seeds, part.frames, strict=True):
+            seeds[row], frames[row] = seed, frame
+        buffer = state.buffer.put(rows, part.buffer, len(seeds))
+        return replace(state, buffer=buffer, seeds=tuple(seeds), frames=tuple(frames))
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The squared error of `drivesim.generators.stage.objective.StageObjective`, which trains this network."""
@@ -134,8 +162,8 @@ class StageGenerator(nn.Module):
         """Noise [B * V, C, h, w] that depends on each world's seed and frame number alone."""
         shape = state.latents.shape[1:]
         draws = [
-            torch.randn(shape, generator=torch.Generator().manual_seed((seed << 24) + state.frame))
-            for seed in state.seeds
+            torch.randn(shape, generator=torch.Generator().manual_seed((seed << 24) + frame))
+            for seed, frame in zip(state.seeds, state.frames)
         ]
         return torch.cat(draws).to(self.dtype)
 

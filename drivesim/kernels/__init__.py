@@ -1,0 +1,63 @@
+"""Compiled versions of the functions that a step of the world spends its time in.
+
+Each of them is written twice: in numpy, where it is documented and tested, and under the same name in the Cython module
+of this folder that is called like the module it belongs to. Both do the same exactly rounded operations (+ - * / sqrt,
+comparisons) in the same order and thus give the same bits. Where nothing was compiled, or with
+`DRIVESIM_KERNELS=numpy` in the environment, the numpy versions run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+PLAIN: dict[str, Callable[..., Any]] = {}  # numpy versions of what runs compiled, by "module.function"
+
+
+def _wanted() -> bool:
+    found = os.environ.get("DRIVESIM_KERNELS", "")
+    if found not in ("", "numpy"):
+        raise ValueError(f"DRIVESIM_KERNELS: found {found!r}, accepted 'numpy', or nothing for compiled kernels")
+    return not found
+
+
+_WANTED = _wanted()
+
+
+def _module(name: str) -> ModuleType | None:
+    full = f"{__name__}.{name}"
+    try:
+        return import_module(full)
+    except ModuleNotFoundError as error:
+        if error.name != full:
+            raise
+        return None
+
+
+def compiled(plain: Function) -> Function:
+    """Decorator of a numpy function: the compiled one where there is one, itself elsewhere."""
+    home = plain.__module__.rpartition(".")[2]
+    module = _module(home) if _WANTED else None
+    if module is None:
+        return plain
+    module.configure(plain.__globals__)
+    kernel: Function = getattr(module, plain.__name__)
+    PLAIN[f"{home}.{plain.__name__}"] = plain
+    return kernel
+
+
+def require(names: Mapping[str, Any], **sizes: int) -> None:
+    """Raises ImportError unless constants are what a module was compiled for."""
+    for name, size in sizes.items():
+        if names[name] != size:
+            raise ImportError(f"{name}: found {names[name]}, accepted by the compiled kernels {size}; build them again")
+
+
+def in_use() -> bool:
+    """Whether steps run compiled kernels."""
+    return bool(PLAIN)
