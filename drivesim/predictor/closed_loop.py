@@ -159,8 +159,7 @@ def _guarded(state: PredictedState, objects: Objects, sight: Sight) -> Predicted
 
 def _sight(traffic: TrafficState, objects: Objects) -> Sight:
     """What is in the way of those who have one."""
-    origin = complex(objects.position[len(traffic.motion.s)])
-    sight = look_ahead(traffic.bodies, traffic.paths, traffic.motion, objects, origin)
+    sight = look_ahead(traffic.bodies, traffic.paths, traffic.motion, objects)
     kept = guided(traffic)[sight.observer]
     return Sight(sight.observer[kept], sight.seen[kept], sight.gap[kept], sight.speed[kept])
 
