@@ -21,7 +21,8 @@ def write(name: str, out: str, **options: Any) -> None:
     if name == "layouts":
         from drivesim.predictor.recording import LayoutConfig, record_layouts
 
-        record_layouts(LayoutConfig(out, **options))
+        scenes = options.pop("scenes", None)
+        record_layouts(LayoutConfig(out, **options, scenes=tuple(scenes) if scenes else None))
         return
     options["image_size"] = tuple(options["image_size"])
     if name == "clips":

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from drivesim.predictor.guard import braking_for_crossings, braking_for_lane
+from drivesim.predictor.guard import braking_for_crossings, braking_for_lane, setting_off
 from drivesim.predictor.kinematics import TIGHTEST_ON_FOOT, control_between
 from drivesim.predictor.layout import FAR, PERIOD, STOPS, WAY_POINTS, Layouts, Ways
 from drivesim.predictor.network import ConditionPredictor, Minds
@@ -55,7 +55,7 @@ class PredictedState:
 class PredictedTraffic:
     """Moves predicted road users on. Keeps weights and settings only.
 
-    `guarded`: the rules of `drivesim.predictor.guard` add braking. `spread` scales the noise of the latent states.
+    `guarded`: the rules of `drivesim.predictor.guard` have the last word. `spread` scales the noise of the latent states.
     """
 
     predictor: ConditionPredictor
@@ -148,11 +148,13 @@ class PredictedTraffic:
 
 
 def _guarded(state: PredictedState, objects: Objects, sight: Sight) -> PredictedState:
-    """The state with the braking that no prediction may leave out."""
-    traffic = state.traffic
-    most = np.minimum(
-        braking_for_lane(traffic, sight), braking_for_crossings(traffic, objects, guided(traffic))
+    """The state with what the rules ask for on top of the prediction."""
+    traffic, lanes = state.traffic, guided(state.traffic)
+    least = setting_off(traffic, sight, lanes)
+    traffic = traffic.with_motion(
+        replace(traffic.motion, acceleration=np.maximum(traffic.motion.acceleration, least))
     )  # fmt: skip
+    most = np.minimum(braking_for_lane(traffic, sight), braking_for_crossings(traffic, objects, lanes))
     motion = replace(traffic.motion, acceleration=np.minimum(traffic.motion.acceleration, most))
     return replace(state, traffic=traffic.with_motion(motion))
 

@@ -26,6 +26,12 @@ class Conduct:
     collisions_with_ego: int = 0
     off_road: int = 0  # times that a vehicle left the road
     vehicles: int = 0
+    metres: float = 0.0  # driven by all together
+
+    @property
+    def mean_speed(self) -> float:
+        """Of all vehicles over all times [m/s]."""
+        return self.metres / max(60.0 * self.vehicle_minutes, 1e-9)
 
     def plus(self, other: Conduct) -> Conduct:
         """Both together."""
@@ -48,6 +54,7 @@ class Witness:
     pairs: int = 0
     left: int = 0
     seconds: float = 0.0
+    metres: float = 0.0
     _roads: dict[int, tuple[HdMap, shapely.Geometry]] = field(default_factory=dict)
 
     def watch(self, scene: Scene, moving: NDArray[np.int64], dt: float) -> None:
@@ -55,6 +62,7 @@ class Witness:
         tracks = scene.tracks.take(np.isin(scene.tracks.ids, moving))
         foot = tracks.class_ids == CLASS_ID["pedestrian"]
         self.seconds += dt * float((~foot).sum())
+        self.metres += dt * float(np.hypot(*tracks.velocity[~foot].T).sum())
         self.seen |= set(tracks.ids[~foot].tolist())
         corners = box_footprints(tracks.position, tracks.size - 2.0 * _SHRUNK, tracks.yaw)
         self._contacts(tracks, corners, foot)
@@ -64,7 +72,7 @@ class Witness:
 
     def conduct(self) -> Conduct:
         """What was counted."""
-        return Conduct(self.seconds / 60.0, self.pairs, self.on_foot, self.ego, self.left, len(self.seen))
+        return Conduct(self.seconds / 60.0, self.pairs, self.on_foot, self.ego, self.left, len(self.seen), self.metres)
 
     def _contacts(self, tracks: Tracks, corners: NDArray, foot: NDArray[np.bool_]) -> None:
         place = tracks.position[:, :2]

@@ -103,11 +103,11 @@ def tables(errors: list[Displacement], conducts: Mapping[str, Conduct], speed: t
         best = min(of[method, horizon].final for method in METHODS[:2])
         gain = 1.0 - of["predictor", horizon].final / max(best, 1e-9)
         lines.append(f"\n{of['predictor', horizon].count} vehicles; gain at {horizon:g} s: {gain:.0%}")
-    lines += ["\n| traffic | vehicle minutes | collisions per minute | with people | with the ego | off the road |",
-              "|---|---|---|---|---|---|"]  # fmt: skip
+    lines += ["\n| traffic | vehicle minutes | mean speed [m/s] | collisions per minute | with people | with the ego | off the road |",
+              "|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, c in conducts.items():
         counts = (c.collisions, c.collisions_on_foot, c.collisions_with_ego, c.off_road)
         cells = [f"{c.per_minute(count):.4f} ({count})" for count in counts]
-        lines.append(f"| {name} | {c.vehicle_minutes:.0f} | " + " | ".join(cells) + " |")
+        lines.append(f"| {name} | {c.vehicle_minutes:.0f} | {c.mean_speed:.2f} | " + " | ".join(cells) + " |")
     lines.append(f"\nimagined layouts per second: {speed[0]:.0f}; per second of processor time: {speed[1]:.0f}")
     return "\n".join(lines)

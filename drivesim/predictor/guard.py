@@ -1,8 +1,9 @@
-"""What no prediction may do: run into what is in the way, or into somebody whose way crosses.
+"""What no prediction may do: run into what is in the way or into somebody whose way crosses, or stand without a reason.
 
-Two stated rules that only ever add braking. Who would have to brake hard for what stands or drives in its lane brakes.
-And who, with everybody keeping to their ways, would soon drive its front into another body brakes; of two who would
-drive into each other the one with the higher number does.
+Stated rules. Who would have to brake hard for what stands or drives in its lane brakes. Who, with everybody keeping to
+their ways, would soon drive its front into another body brakes; of two who would drive into each other the one with the
+higher number does. And who follows a lane slowly with nothing ahead speeds up gently: to go on standing is what is seen
+most often of those who stand, and a network that learnt this forgets to set off.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from drivesim.traffic.state import PATH_POINTS, Complex, Float, TrafficState, ro
 
 _EMERGENCY = 2.0  # [m/s^2] from which braking is no longer left to the network
 _ROOM = 1.0  # [m] that are left when it ends
+_CRAWL, _FREE, _GENTLY = 2.5, 6.0, 0.9  # [m/s], [m] of free lane, [m/s^2] of those who stand without a reason
 _TIMES = 0.25 * np.arange(1, 11)  # [s] ahead
 _BESIDE, _BEFORE = 0.25, 0.6  # [m] that fronts keep from the bodies of others
 
@@ -30,6 +32,14 @@ def braking_for_lane(traffic: TrafficState, sight: Sight) -> Float:
     most = np.full(len(motion.s), np.inf)
     np.minimum.at(most, sight.observer, -np.minimum(needed, HARDEST_BRAKING))
     return most
+
+
+def setting_off(traffic: TrafficState, sight: Sight, guided: NDArray[np.bool_]) -> Float:
+    """Least acceleration [N] [m/s^2] of those who crawl along a lane with nothing ahead; -inf for all others."""
+    motion, paths = traffic.motion, traffic.paths
+    free = np.minimum(paths.end, paths.blocked) - motion.s - traffic.bodies.half_length
+    np.minimum.at(free, sight.observer, sight.gap)
+    return np.where(guided & (motion.speed < _CRAWL) & (free > _FREE), _GENTLY, -np.inf)
 
 
 def braking_for_crossings(traffic: TrafficState, objects: Objects, guided: NDArray[np.bool_]) -> Float:

@@ -38,6 +38,7 @@ class LayoutConfig:
     dataroot: str | None = None
     version: str = "v1.0-mini"
     map_from: str | None = None
+    scenes: tuple[str, ...] | None = None  # of the data; by default all, from `first_seed` on as many as `drives`
 
 
 def record_layouts(config: LayoutConfig) -> list[Path]:
@@ -76,7 +77,8 @@ def _record_logs(config: LayoutConfig, out: Path) -> list[Path]:
 
     reader = NuScenesReader(str(config.dataroot), config.version, 150.0, config.map_from)
     folders = []
-    for name in tqdm(reader.scene_names[config.first_seed :][: config.drives], desc="drives", unit="drive"):
+    names = config.scenes or reader.scene_names[config.first_seed :][: config.drives]
+    for name in tqdm(names, desc="drives", unit="drive"):
         folder = out / f"layouts_{name}"
         folders.append(folder)
         if not folder.exists():

@@ -52,6 +52,7 @@ def test_leaving_the_road_counts_every_time() -> None:
 
 
 def test_rates_are_per_vehicle_and_minute() -> None:
-    both = watched(scene((0.0, 0.0), (8.0, 0.0))).plus(Conduct(1.0, collisions=3))
+    both = watched(scene((0.0, 0.0), (8.0, 0.0))).plus(Conduct(1.0, collisions=3, metres=61.0))
+    assert both.mean_speed == pytest.approx(1.0)
     assert both.vehicle_minutes == pytest.approx(1.0 + 2 * 0.5 / 60.0)
     assert both.per_minute(both.collisions) == pytest.approx(3.0 / both.vehicle_minutes)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from drivesim.predictor.closed_loop import guided
-from drivesim.predictor.guard import braking_for_crossings, braking_for_lane
+from drivesim.predictor.guard import braking_for_crossings, braking_for_lane, setting_off
 from drivesim.scene import EgoState, VehicleShape
 from drivesim.traffic.driving import objects_of
 from drivesim.traffic.perception import Objects, Sight
@@ -51,6 +51,16 @@ def test_who_comes_later_brakes_whatever_its_number() -> None:
 
 def test_oncoming_cars_on_lanes_of_their_own_do_not_brake() -> None:
     assert crossings(cars([0j, 30.0 + 3.2j], [0.0, np.pi], [8.0, 8.0])) == [np.inf, np.inf]
+
+
+def test_who_crawls_on_a_free_lane_sets_off() -> None:
+    traffic = cars([0j, 40.0 + 0j], [0.0, 0.0], [0.0, 5.0])
+    lanes = guided(traffic)
+    nothing = Sight(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+    assert setting_off(traffic, nothing, lanes)[0] > 0.5
+    assert setting_off(traffic, nothing, lanes)[1] == -np.inf  # drives already
+    assert setting_off(traffic, nothing, ~lanes)[0] == -np.inf
+    assert setting_off(traffic, Sight(np.array([0]), np.array([1]), np.array([3.0]), np.zeros(1)), lanes)[0] == -np.inf
 
 
 def test_who_already_touches_may_part() -> None:
