@@ -55,7 +55,8 @@ class PredictedState:
 class PredictedTraffic:
     """Moves predicted road users on. Keeps weights and settings only.
 
-    `guarded`: the rules of `drivesim.predictor.guard` have the last word. `spread` scales the noise of the latent states.
+    `guarded`: the rules of `drivesim.predictor.guard` have the last word. `spread` scales the noise of the latent
+    states.
     """
 
     predictor: ConditionPredictor

@@ -103,8 +103,9 @@ def tables(errors: list[Displacement], conducts: Mapping[str, Conduct], speed: t
         best = min(of[method, horizon].final for method in METHODS[:2])
         gain = 1.0 - of["predictor", horizon].final / max(best, 1e-9)
         lines.append(f"\n{of['predictor', horizon].count} vehicles; gain at {horizon:g} s: {gain:.0%}")
-    lines += ["\n| traffic | vehicle minutes | mean speed [m/s] | collisions per minute | with people | with the ego | off the road |",
-              "|---|---|---|---|---|---|---|"]  # fmt: skip
+    columns = ("traffic", "vehicle minutes", "mean speed [m/s]", "collisions per minute", "with people", "with the ego",
+               "off the road")  # fmt: skip
+    lines += ["\n| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for name, c in conducts.items():
         counts = (c.collisions, c.collisions_on_foot, c.collisions_with_ego, c.off_road)
         cells = [f"{c.per_minute(count):.4f} ({count})" for count in counts]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from drivesim.data.nuscenes import NuScenesSource
+from drivesim.env import DriveWorldEnv
 from drivesim.predictor.closed_loop import PredictedTraffic, realigned
 from drivesim.predictor.shipped import shipped_predictor
 from drivesim.scene import EgoState, VehicleShape
@@ -48,6 +49,19 @@ def test_the_same_world_goes_on_the_same_way(source: TownSource, start: TownWorl
     assert np.array_equal(first.position, second.position)
     assert np.array_equal(first.velocity, second.velocity)
     assert np.array_equal(first.ids, second.ids)
+
+
+def test_a_saved_environment_goes_on_the_same_way() -> None:
+    env = DriveWorldEnv(traffic="predicted", generator=None, reset_options={"town": 5}, source_options={"density": 12})
+    env.reset(seed=1)
+    action = np.array([0.0, 0.3])
+    for _ in range(4):
+        env.step(action)
+    saved = env.get_state()
+    first = [env.step(action)[0] for _ in range(5)][-1]
+    env.set_state(saved)
+    second = [env.step(action)[0] for _ in range(5)][-1]
+    assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
 def test_bodies_move_as_vehicles_do(source: TownSource, start: TownWorld) -> None:
