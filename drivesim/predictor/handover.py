@@ -101,11 +101,12 @@ def step(
     traffic: PredictedTraffic, log: PredictedLog, hd_map: HdMap | None, before: EgoState, ego: EgoState, dt: float
 ) -> PredictedLog:
     """The road users `dt` [s] later, the ego having gone from `before` to `ego`."""
-    state = log.state
-    tables = tables_at(hd_map)
+    state, tables = log.state, tables_at(hd_map)
+    near = np.hypot(*(log.standing.position[:, :2] - ego.xy).T) < traffic.demand.vanish
+    standing = log.standing if near.all() else log.standing.take(near)
     if tables is None:
         state = _without_far(traffic, state, ego)
-    return replace(log, state=traffic.step(state, tables, before, ego, dt))
+    return PredictedLog(traffic.step(state, tables, before, ego, dt), standing)
 
 
 def _without_far(traffic: PredictedTraffic, state: PredictedState, ego: EgoState) -> PredictedState:
