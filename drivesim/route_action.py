@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from drivesim.actions import Control
 
 MAX_OFFSET = 3.0  # [m] to either side of the route
-RESPONSE = 0.6  # [s] in which a difference of speed is made up
-JERK = 8.0  # [m/s^3], unless it brakes harder than comfort allows
+RESPONSE = 0.8  # [s] in which a difference of speed is made up
+JERK = 4.0  # [m/s^3], unless it brakes harder than comfort allows; nuPlan's limit along the way is 4.13
 LOOK_AHEAD, SHORTEST_LOOK_AHEAD = 0.8, 4.0  # [s], [m]
 
 
@@ -30,7 +30,7 @@ class AlongRoute:
     """Two numbers in [-1, 1]: from standstill (-1) to all the speed that limits and bends allow (1), and how far left
     of the route to drive (1: 3 m); `action` gives them for a share of the speed and an offset in metres.
 
-    Pure pursuit (Coulter 1992) steers; speed differences decay within 0.6 s, with bounded jerk up to the braking that
+    Pure pursuit (Coulter 1992) steers; speed differences decay within 0.8 s, with bounded jerk up to the braking that
     counts as comfortable and without bound beyond. Values outside the space are clipped.
     """
 

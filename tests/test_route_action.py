@@ -10,7 +10,7 @@ import pytest
 
 from drivesim.env import DriveWorldEnv
 from drivesim.road_ahead import FALLBACK_SPEED, LATERAL_ACCELERATION
-from drivesim.route_action import JERK, AlongRoute
+from drivesim.route_action import JERK, RESPONSE, AlongRoute
 from drivesim.scene import EgoState
 from drivesim.vehicle import KinematicBicycle
 from tests.straight_road import StraightRoad, StraightRoute, StraightWorld
@@ -77,7 +77,7 @@ def test_jerk_is_bounded_unless_it_brakes_hard() -> None:
         (acceleration, _), *_ = action.act(action.action(share, 0.0), env.scene.ego, env.road)
         assert abs(acceleration) == pytest.approx(JERK * dt)
     (acceleration, _), *_ = action.act(action.action(0.0, 0.0), env.scene.ego, env.road)
-    assert acceleration == pytest.approx(-8.0 / 0.6)  # the vehicle cuts it to its limit
+    assert acceleration == pytest.approx(-8.0 / RESPONSE)  # the vehicle cuts it to its limit
 
 
 @pytest.mark.parametrize("source", [StraightRoad(speed=7.0), Circle(speed=7.0)])
