@@ -18,6 +18,9 @@ from drivesim.generators.stage.network import NetworkConfig, StageNetwork
 from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective
 from drivesim.generators.stage.rollout import load_network
 from drivesim.generators.stage.stages import freeze_others, training_stage
+from drivesim.predictor.network import ConditionPredictor, PredictorConfig, load_predictor
+from drivesim.predictor.objective import PredictorObjective, PredictorObjectiveConfig
+from drivesim.predictor.recording import LayoutBatches
 from drivesim.train import TrainConfig, Trainer
 from drivesim.weights_io import save_weights
 
@@ -57,7 +60,20 @@ def train_stage(options: Options) -> Path:
     return folder
 
 
-COMPONENTS = {"codec": train_codec, "stage": train_stage}
+def train_predictor(options: Options) -> Path:
+    """Trains the condition predictor on windows of layouts; returns the weights folder."""
+    config = TrainConfig(**options["train"])
+    start = options.get("start")
+    predictor = load_predictor(Path(start)) if start else ConditionPredictor(PredictorConfig(**options["model"]))
+    objective = PredictorObjective(predictor, PredictorObjectiveConfig(**options["objective"]))
+    batches = LayoutBatches(options["data"], int(options["batch"]), config.seed, int(options["rows"]))
+    trainer = Trainer(objective, batches, config)
+    trainer.run()
+    objective.load_state_dict(trainer.averaged())
+    return _export(trainer.folder / "weights", "predictor", predictor, asdict(predictor.config))
+
+
+COMPONENTS = {"codec": train_codec, "predictor": train_predictor, "stage": train_stage}
 
 
 def train(component: str, options: Options) -> Path:

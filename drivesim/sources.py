@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FIRST_TOWN = 900_000  # where commands drive unless told otherwise
 SOURCES = ("town", "nuscenes", "scenarionet")
-TRAFFIC = ("idm", "log", "none")
+TRAFFIC = ("idm", "log", "predicted", "none")
 RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time", "scenario", "variant")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -28,8 +28,11 @@ from drivesim.traffic.paths import open_lane
 from drivesim.traffic.population import remove_near
 from drivesim.traffic.walking import walking_graph
 
+if TYPE_CHECKING:
+    from drivesim.predictor.closed_loop import PredictedState, PredictedTraffic
+
 EVALUATION_TOWNS = 900_000  # town seeds from here on are for evaluation only
-TRAFFIC = ("idm", "none")
+TRAFFIC = ("idm", "predicted", "none")
 RESET_OPTIONS = ("scene", "town", "weather", "time_of_day", "route", "start_time", "scenario", "variant")
 _OF_SCENARIOS = ("scenario", "variant", "town", "weather", "time_of_day", "start_time")
 _VIEW = 100.0  # [m] around the ego within which standing objects are in the scene
@@ -112,6 +115,7 @@ class TownWorld:
     streets: Town  # that windows are cut from; it stays for as long as one of its worlds
     step_index: int = 0
     script: Script | None = None  # of the scenario that is played
+    predicted: PredictedState | None = None  # with traffic="predicted", what `traffic` is taken from
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TownWorld:
         return self
@@ -157,7 +161,8 @@ def _derived(window: TownWindow, seen: bool) -> Iterator[None]:
 class TownSource:
     """Endless drives through seeded towns.
 
-    `traffic` is "idm" (reacts to the ego) or "none"; `density` counts the road users around the ego.
+    `traffic` is "idm" (reacts to the ego), "predicted" (learned, reacts too; `predictor` names a weights folder in
+    place of the shipped one) or "none"; `density` counts the road users around the ego.
     """
 
     def __init__(
@@ -166,6 +171,7 @@ class TownSource:
         rig: CameraRig | None = None,
         density: int = 30,
         vehicle: VehicleShape | None = None,
+        predictor: str | None = None,
     ) -> None:
         if traffic not in TRAFFIC:
             raise ValueError(f"traffic: found {traffic!r}, accepted in the town {TRAFFIC}")
@@ -173,8 +179,13 @@ class TownSource:
             raise ValueError(f"density: found {density}, accepted an integer >= 0")
         self.rig = nuscenes_rig() if rig is None else rig
         self.vehicle = vehicle or VehicleShape()
-        self.model = ReactiveTraffic(Demand(density=density if traffic == "idm" else 0), shape=self.vehicle)
-        self.lively = traffic == "idm"
+        self.lively = traffic != "none"
+        self.model = ReactiveTraffic(Demand(density=density if self.lively else 0), shape=self.vehicle)
+        self.predicted: PredictedTraffic | None = None
+        if traffic == "predicted":
+            from drivesim.predictor.shipped import predicted_traffic
+
+            self.predicted = predicted_traffic(predictor, self.model.demand, self.vehicle)
 
     def check(self, seed: int, options: Mapping[str, Any]) -> None:
         """Raises ValueError for options that `reset` does not accept, and for a scenario that there is not."""
@@ -216,7 +227,9 @@ class TownSource:
             vehicle=self.vehicle,
             description=f"town {town_seed}",
         )
-        return TownWorld(scene, route, traffic, window, standing, (x, y), town_seed, seed, town)
+        return TownWorld(
+            scene, route, traffic, window, standing, (x, y), town_seed, seed, town, predicted=self._foretold(traffic)
+        )
 
     def _reset_scenario(self, seed: int, options: Mapping[str, Any]) -> TownWorld:
         """The start of a scenario. All of it follows from its file and its variant, nothing else from `seed`."""
@@ -242,8 +255,13 @@ class TownSource:
         scene = replace(scene, tracks=script.tracks_with(tracks_of(traffic, standing)))
         place = (float(ego.pose[0, 3]), float(ego.pose[1, 3]))
         return TownWorld(
-            scene, setting.route, traffic, window, standing, place, town.seed, setting.seed, town, script=script
-        )
+            scene, setting.route, traffic, window, standing, place, town.seed, setting.seed, town, script=script,
+            predicted=self._foretold(traffic),
+        )  # fmt: skip
+
+    def _foretold(self, traffic: TrafficState) -> PredictedState | None:
+        """The traffic in the predictor's hands, if that is who moves it."""
+        return None if self.predicted is None else self.predicted.take_over(traffic)
 
     def _traffic_around(self, seed: int, tables: LaneTables, ego: EgoState, script: Script) -> TrafficState:
         """The first traffic of a scenario, with free space around its actors too."""
@@ -283,7 +301,12 @@ class TownSource:
             script, scripted = advance(script, before.ego, self.vehicle, others, dt), script.objects()
         else:
             scripted = None
-        if model.demand.density:
+        predicted = world.predicted
+        if self.predicted is not None and predicted is not None:
+            predictor = replace(self.predicted, demand=model.demand)
+            predicted = predictor.step(predicted, tables, before.ego, ego, dt, scripted)
+            traffic = predicted.traffic
+        elif model.demand.density:
             front = self.vehicle.length - self.vehicle.rear_overhang
             intent = ego_intent(route, tables, front) if model.decides_at(traffic.step_index) else None
             traffic = model.step(traffic, tables, before.ego, intent, dt, scripted=scripted)
@@ -300,7 +323,7 @@ class TownSource:
         )  # fmt: skip
         return TownWorld(
             scene, route, traffic, window, standing, (x0, y0), world.town, world.seed, world.streets,
-            world.step_index + 1, script,
+            world.step_index + 1, script, predicted,
         )  # fmt: skip
 
     def history_frames(self, world: TownWorld) -> None:

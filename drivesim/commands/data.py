@@ -18,6 +18,12 @@ def main(config: DictConfig) -> None:
 
 def write(name: str, out: str, **options: Any) -> None:
     """Writes data in the format of that name; ValueError for an unknown one."""
+    if name == "layouts":
+        from drivesim.predictor.recording import LayoutConfig, record_layouts
+
+        scenes = options.pop("scenes", None)
+        record_layouts(LayoutConfig(out, **options, scenes=tuple(scenes) if scenes else None))
+        return
     options["image_size"] = tuple(options["image_size"])
     if name == "clips":
         from drivesim.data.clips import RecordConfig, record_clips
@@ -28,4 +34,4 @@ def write(name: str, out: str, **options: Any) -> None:
 
         write_dataset(out, **options)
     else:
-        raise ValueError(f"format: found {name!r}, accepted ['clips', 'nuscenes']")
+        raise ValueError(f"format: found {name!r}, accepted ['clips', 'layouts', 'nuscenes']")

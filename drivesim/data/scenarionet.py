@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from drivesim.data.interpolation import SAME_INSTANT, ego_at, tracks_at
 from drivesim.data.nuscenes import RecordedRoute, recorded_route
+from drivesim.data.predicted_log import LogPredictor
 from drivesim.data.reactive_log import ReactiveLog, begin, reactive_tracks, step
 from drivesim.data.recorded_start import first_scene
 from drivesim.data.scenarionet_files import RecordFiles
@@ -18,7 +20,10 @@ from drivesim.data.scenarionet_log import ScenarioLog
 from drivesim.scene import CameraRig, EgoState, HdMap, Scene, Tags, Tracks
 from drivesim.town.rig import nuscenes_rig
 
-TRAFFIC = ("log", "idm", "none")
+if TYPE_CHECKING:
+    from drivesim.predictor.handover import PredictedLog
+
+TRAFFIC = ("log", "idm", "predicted", "none")
 
 
 class ScenarioNetReader:
@@ -84,20 +89,25 @@ class ScenarioNetWorld:
     step_index: int = 0
     reactive: ReactiveLog | None = None  # where the others react
     ended: bool = False  # whether the log is over
+    predicted: PredictedLog | None = None  # from where the predictor has taken over
 
 
 class ScenarioNetSource:
     """World source over ScenarioNet records: the agent drives, the others do what they did (`traffic="log"`), keep
-    their distance on the ways that they took (`"idm"`), or are not there (`"none"`). Drives end with the log.
+    their distance on the ways that they took (`"idm"`), or are not there (`"none"`). Drives end with the log, unless
+    the predictor (`"predicted"`; `predictor`: weights folder, by default the shipped one) moves the others from the
+    `hand_over` on, "start" or "end" of the log.
     """
 
     def __init__(
-        self, dataroot: str | Path, traffic: str = "log", map_radius: float = 100.0, rig: CameraRig | None = None
-    ) -> None:
+        self, dataroot: str | Path, traffic: str = "log", map_radius: float = 100.0, rig: CameraRig | None = None,
+        hand_over: str = "start", predictor: str | None = None,
+    ) -> None:  # fmt: skip
         if traffic not in TRAFFIC:
             raise ValueError(f"traffic: found {traffic!r}, accepted for ScenarioNet records {TRAFFIC}")
         self.reader = ScenarioNetReader(dataroot, map_radius, rig)
         self.traffic = traffic
+        self.predicted = None if traffic != "predicted" else LogPredictor(hand_over, predictor)
 
     def check(self, seed: int, options: Mapping[str, Any]) -> None:
         """Raises ValueError if `reset` would."""
@@ -110,30 +120,50 @@ class ScenarioNetSource:
         reactive = None
         if self.traffic == "idm":
             reactive = begin(self.reader.log(name).boxes, scene.timestamp)
-        tracks = scene.tracks if self.traffic == "log" else Tracks.empty()
+        tracks = scene.tracks if self.traffic in ("log", "predicted") else Tracks.empty()
         if reactive is not None:
             tracks = reactive_tracks(reactive, scene.tracks)
         scene = replace(scene, tracks=tracks)
         route = recorded_route(self.reader.log(name).poses)
-        return ScenarioNetWorld(scene, route, name, int(seed), reactive=reactive, ended=self._is_over(name, scene))
+        ended = self._is_over(name, scene)
+        return self._handed_over(ScenarioNetWorld(scene, route, name, int(seed), reactive=reactive, ended=ended))
+
+    def _handed_over(self, world: ScenarioNetWorld) -> ScenarioNetWorld:
+        """The world with its road users in the predictor's hands, if it is time."""
+        log, now = self.reader.log(world.name), world.scene.timestamp
+        if self.predicted is None or world.predicted is not None or not self.predicted.is_time(now, log.end):
+            return world
+        predicted = self.predicted.begin(world.scene, partial(self._past, world.name, now), log.boxes, world.seed)
+        return replace(world, predicted=predicted, scene=replace(world.scene, tracks=predicted.tracks), ended=False)
+
+    def _past(self, name: str, now: float, ago: float) -> Scene | None:
+        """The recorded scene some time ago [s]."""
+        log = self.reader.log(name)
+        first = float(log.poses.times[0])
+        return self.reader.scene(name, min(now - ago, log.end)) if now - ago >= first else None
 
     def _is_over(self, name: str, scene: Scene) -> bool:
-        return scene.timestamp >= self.reader.log(name).end - 1e-6
+        return self.predicted is None and scene.timestamp >= self.reader.log(name).end - 1e-6
 
     def step(self, world: ScenarioNetWorld, ego: EgoState, dt: float) -> ScenarioNetWorld:
         """The world `dt` [s] later with the ego where the agent took it."""
         before, time = world.scene, world.scene.timestamp + dt
-        tracks, reactive = before.tracks, world.reactive
-        if self.traffic != "none":
+        tracks, reactive, predicted = before.tracks, world.reactive, world.predicted
+        hd_map = self.reader.map_at(world.name, ego.xy)
+        if predicted is not None and self.predicted is not None:
+            predicted = self.predicted.step(predicted, before, hd_map, ego, dt)
+            tracks = predicted.tracks
+        elif self.traffic != "none":
             tracks = self.reader.tracks(world.name, time)
         if reactive is not None:
             reactive = step(reactive, before, time, dt)
             tracks = reactive_tracks(reactive, tracks)
-        scene = replace(before, timestamp=time, ego=ego, tracks=tracks, map=self.reader.map_at(world.name, ego.xy))
-        return replace(
-            world, scene=scene, step_index=world.step_index + 1, reactive=reactive,
+        scene = replace(before, timestamp=time, ego=ego, tracks=tracks, map=hd_map)
+        after = replace(
+            world, scene=scene, step_index=world.step_index + 1, reactive=reactive, predicted=predicted,
             ended=self._is_over(world.name, scene),
         )  # fmt: skip
+        return self._handed_over(after)
 
     def history_frames(self, world: ScenarioNetWorld) -> None:
         """None: records have no pictures."""
