@@ -27,7 +27,7 @@ def main(config: DictConfig) -> None:
 def train(settings: dict[str, Any]) -> Path:
     """Trains to the last step, from the checkpoint in `out` if there is one; returns the agent's archive."""
     use_one_thread()
-    training = Training(Path(settings["out"]), settings["steps"], settings["checkpoint_minutes"])
+    training = Training(Path(settings["out"]), settings["steps"], settings["checkpoint_minutes"], settings["smoothing"])
     worlds = make_worlds(
         world_config(settings["world"]), settings["envs"], settings["processes"], settings["seed"] + _seed(training)
     )

@@ -28,10 +28,11 @@ def make_worlds(config: WorldConfig, envs: int, processes: int, seed: int) -> Ve
 class Training(BaseCallback):
     """Shows progress, saves a checkpoint every few minutes, and notes what becomes of the drives."""
 
-    def __init__(self, out: Path, steps: int, checkpoint_minutes: float) -> None:
+    def __init__(self, out: Path, steps: int, checkpoint_minutes: float, smoothing: float = 0.0) -> None:
         super().__init__()
         out.mkdir(parents=True, exist_ok=True)
         self.out, self.steps, self.checkpoint_minutes = out, steps, checkpoint_minutes
+        self.smoothing = smoothing  # of the actions, when the agent drives
         self.curve = LearningCurve(out / "curve.json")
         self._saved = self._began = time.monotonic()
         self._before = self.curve.minutes
@@ -54,7 +55,7 @@ class Training(BaseCallback):
 
     def save(self) -> None:
         """Writes the checkpoint, each file to a temporary name first."""
-        write_agent(self.model, self.checkpoint)
+        write_agent(self.model, self.checkpoint, self.smoothing)
         words = self.out / "progress.json.partial"
         words.write_text(json.dumps({"steps": self.model.num_timesteps}) + "\n")
         words.replace(self.out / "progress.json")
@@ -88,9 +89,10 @@ class Training(BaseCallback):
             self.bar.close()
 
 
-def write_agent(model: BaseAlgorithm, path: Path) -> None:
-    """Saves an agent with its action type (which `drivesim.agent_policy` reads); to a temporary name first."""
+def write_agent(model: BaseAlgorithm, path: Path, smoothing: float = 0.0) -> None:
+    """Saves an agent with what `drivesim.agent_policy` wants to know of it; to a temporary name first."""
     model.action_type = ACTION  # type: ignore[attr-defined]
+    model.action_smoothing = smoothing  # type: ignore[attr-defined]
     partial = path.with_name(f"partial.{path.name}")
     model.save(partial)
     partial.replace(path)
@@ -100,7 +102,7 @@ def finish(training: Training, model: BaseAlgorithm, title: str) -> None:
     """Writes the agent and the curve, and says where."""
     training.save()
     agent = training.out / "agent.zip"
-    write_agent(model, agent)
+    write_agent(model, agent, training.smoothing)
     picture = training.curve.draw(title)
     recent = training.curve.recent()
     if recent:

@@ -44,28 +44,39 @@ _TRAINING_ONLY = ("optimizer_class", "optimizer_kwargs")
 
 
 class AgentPolicy:
-    """Lets an agent of stable-baselines3 drive, deterministically."""
+    """Lets an agent of stable-baselines3 drive, deterministically.
+
+    With `smoothing` above 0 each action is that share of the one before, and for the rest what the agent wants now: who
+    learned to decide a few times a second drives calmly at every step.
+    """
 
     def __init__(
-        self, network: Any, action: str, observation: tuple[str, ...], image_size: tuple[int, int] | None
-    ) -> None:
-        self.network, self.action, self.observation = network, action, observation
+        self, network: Any, action: str, observation: tuple[str, ...], image_size: tuple[int, int] | None,
+        smoothing: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.network, self.action, self.observation, self.smoothing = network, action, observation, smoothing
+        self._before: NDArray | None = None
         if image_size is not None:
             self.image_size = image_size
 
     def reset(self, info: Mapping[str, Any]) -> None:
-        """Agents without memory have nothing to reset."""
+        """Forgets the last action."""
+        self._before = None
 
     def act(self, observation: Observation, info: Mapping[str, Any]) -> NDArray:
-        """The agent's mode."""
+        """The agent's mode, smoothed."""
         seen = {key: observation[key] for key in self.network.observation_space.spaces}
         action, _ = self.network.predict(seen, deterministic=True)
+        if self.smoothing and self._before is not None:
+            action = self.smoothing * self._before + (1.0 - self.smoothing) * action
+        self._before = action
         return action
 
 
-def load_agent(path: Path, action: str | None = None) -> AgentPolicy:
-    """The agent of an archive; `action` names the action type it was trained with. Without it that is the attribute
-    `action_type` that the saved model had, else what its action space tells.
+def load_agent(path: Path, action: str | None = None, smoothing: float | None = None) -> AgentPolicy:
+    """The agent of an archive; `action` names the action type it was trained with, `smoothing` (0 up to 1) how calmly
+    it drives. Without them these are the attributes `action_type` and `action_smoothing` that the saved model had, else
+    what its action space tells, and none.
 
     Raises ValueError with the field and the reason for anything that is not plain or does not fit this environment.
     """
@@ -87,7 +98,16 @@ def load_agent(path: Path, action: str | None = None) -> AgentPolicy:
             f"{path}: policy.pth does not fit observation {keys} and action {action!r}: {error}"
         ) from error
     network.set_training_mode(False)
-    return AgentPolicy(network, action, keys, image_size)
+    return AgentPolicy(network, action, keys, image_size, _smoothing(data, smoothing, action, path))
+
+
+def _smoothing(data: Mapping[str, Any], asked: float | None, action: str, path: Path) -> float:
+    found = data.get("action_smoothing", 0.0) if asked is None else asked
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not 0.0 <= found < 1.0:
+        raise ValueError(f"{path}: smoothing: found {found!r}, accepted a number from 0 up to 1")
+    if found and action == "discrete":
+        raise ValueError(f"{path}: smoothing: found {found} with action 'discrete', accepted with actions of numbers")
+    return float(found)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

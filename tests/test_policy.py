@@ -268,6 +268,27 @@ def test_agent_of_another_action_type_must_say_so(tmp_path: Path) -> None:
         load_policy(str(tmp_path / "agent.zip"), action="trajectory")
 
 
+def test_smoothed_agents_drive_the_moving_mean_of_what_they_want(tmp_path: Path) -> None:
+    from stable_baselines3 import PPO
+
+    env = gym.make("DriveWorldState-v0", source=StraightRoad(speed=5.0), action="physical")
+    model = PPO("MultiInputPolicy", env, policy_kwargs={"net_arch": [8]}, device="cpu")
+    model.action_type, model.action_smoothing = "physical", 0.75
+    model.save(tmp_path / "agent.zip")
+    calm, plain = load_policy(str(tmp_path / "agent.zip")), load_policy(str(tmp_path / "agent.zip"), smoothing=0.0)
+    seen = [env.reset(seed=0)] + [env.step(np.zeros((1, 2), np.float32))[::4] for _ in range(5)]
+    wanted = [plain.act(*at) for at in seen]
+    calm.reset({})
+    mean = wanted[0]
+    for at, want in zip(seen, wanted):
+        mean = 0.75 * mean + 0.25 * want
+        np.testing.assert_allclose(calm.act(*at), mean, rtol=1e-5)
+    calm.reset({})
+    np.testing.assert_array_equal(calm.act(*seen[3]), wanted[3])
+    with pytest.raises(ValueError, match="smoothing: found 1.0, accepted a number from 0 up to 1"):
+        load_policy(str(tmp_path / "agent.zip"), smoothing=1.0)
+
+
 # The protocol.
 
 
