@@ -53,7 +53,9 @@ def hand_over(
     batch = batch_of([dict(past.window)])
     imagined = begin(traffic.predictor, batch, seed)
     chosen = likeliest_ways(traffic.predictor, batch)[0].tolist()
-    count, places, yaws, speed = len(past.ids), past.places, past.yaws, past.speed
+    count = len(past.ids)
+    # Compiled kernels read rows that lie side by side.
+    places, yaws, speed = (np.ascontiguousarray(values) for values in (past.places, past.yaws, past.speed))
     state = empty_state(seed)
     paths, along = state.paths, np.zeros(count)
     for row in range(count):
