@@ -55,7 +55,8 @@ def hand_over(
     chosen = likeliest_ways(traffic.predictor, batch)[0].tolist()
     count = len(past.ids)
     # Compiled kernels read rows that lie side by side.
-    places, yaws, speed = (np.ascontiguousarray(values) for values in (past.places, past.yaws, past.speed))
+    places, speed = np.ascontiguousarray(past.places), np.ascontiguousarray(past.speed)
+    yaws = past.yaws
     state = empty_state(seed)
     paths, along = state.paths, np.zeros(count)
     for row in range(count):
