@@ -19,6 +19,7 @@ from drivesim.world import EVALUATION_TOWNS
 
 ACTION, OBSERVATION = "route", ("state_vector",)
 _STANDSTILL = 2.0  # [m] that should be left
+_TRIES = 20  # scenarios that a town may have no place for before a free drive is taken instead
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class TrainingDrives(gym.Wrapper):
             self._town = self._random.randrange(self.config.towns)
         self._driven += 1
         drive_seed = self._random.randrange(2**31) if seed is None else seed
-        while self._random.random() < self.config.scenario_share:
+        for _ in range(_TRIES):
+            if self._random.random() >= self.config.scenario_share:
+                break
             played = {"scenario": self._random.choice(self.config.scenarios), "variant": "random", "town": self._town}
             try:
                 return self.env.reset(seed=drive_seed, options=played | (options or {}))

@@ -67,6 +67,8 @@ def measure_drift(
         measured = _drive_once(env, make, observation, steps, memory)
         if measured is not None:
             times.append(measured)
+        elif not times:
+            memory.clear()  # both steps must be those of one drive
     env.close()
     return _summary(steps, times, memory)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from agents.drives import WorldConfig, danger, make_drives, world_config
 from drivesim.env import DriveWorldEnv
+from drivesim.scenarios.library import LIBRARY
 from drivesim.state_vector import FAR, FAST, GAPS, SIZE, SPEEDS
 from drivesim.world import EVALUATION_TOWNS
 
@@ -94,3 +97,13 @@ def test_scenarios_come_with_their_share() -> None:
     assert info["scenario"]["name"] == "stalled_car_01"
     env = world.unwrapped
     assert isinstance(env, DriveWorldEnv) and env.get_state().world.town == 0  # not in the scenario's own
+
+
+def test_where_no_scenario_has_a_place_a_free_drive_is_taken(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere.yaml"
+    text = (LIBRARY / "stalled_car_01.yaml").read_text()
+    nowhere.write_text(text.replace("length: 120, lanes: 2, lane: right, pick: 3", "length: 180, lanes: 3, turn: left"))
+    assert nowhere.read_text() != text
+    world = make_drives(WorldConfig(towns=1, density=4, scenarios=(str(nowhere),), scenario_share=1.0), seed=0)
+    _, info = world.reset()
+    assert "scenario" not in info
