@@ -6,7 +6,9 @@ import multiprocessing
 import platform
 import resource
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -67,16 +69,15 @@ class BenchResult:
 
 def benchmark(generator: str | None, config: BenchConfig) -> BenchResult:
     """Figures of one generator, in a process of its own so that its peak memory is nobody else's."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, (generator, config))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(measure, generator, config).result()
 
 
 def measure(generator: str | None, config: BenchConfig) -> BenchResult:
     """Drives along the route and measures; a drive that ends early is followed by another, resets are not timed."""
-
-    def make() -> DriveWorldEnv:
-        return DriveWorldEnv(**(dict(config.env) | {"generator": generator, "seconds": None, "action": "physical"}))
-
+    make = partial(
+        DriveWorldEnv, **(dict(config.env) | {"generator": generator, "seconds": None, "action": "physical"})
+    )
     samples = _sample(make(), config)
     drift = None
     if config.drift is not None:
@@ -183,9 +184,10 @@ def _cell(time: StageTime | None) -> str:
 
 
 _DRIFT_ROWS: dict[str, Callable[[Drift], str]] = {
-    "late / early: time": lambda drift: f"{drift.time:+.1f} +- {drift.time_error:.1f} %",
-    "late / new: time": lambda drift: f"{drift.age:+.1f} %",
-    "late / early: memory": lambda drift: f"{drift.memory:+.1f} %",
+    "late / early, same scenes: time": lambda drift: f"{drift.time:+.1f} +- {drift.time_error:.1f} %",
+    "late / early, same scene: memory": lambda drift: f"{drift.memory:+.1f} %",
+    "late / early, other scenes: time": lambda drift: f"{drift.elsewhere:+.1f} +- {drift.elsewhere_error:.1f} %",
+    "late / early, other scenes: saved state": lambda drift: f"{drift.state:+.1f} %",
 }
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 
-from drivesim.bench_drift import WINDOW, _summary, _Times, measure_drift
+from drivesim.bench_drift import WINDOW, _Drive, _summary, measure_drift
 from drivesim.bench_driver import BRAKING, drive
 from drivesim.env import DriveWorldEnv
+
+
+class _Hoarder(DriveWorldEnv):
+    """Keeps a mebibyte of every step."""
+
+    def step(self, action: Any) -> Any:
+        self.__dict__.setdefault("kept", []).append(np.ones(2**17))
+        return super().step(action)
 
 
 def make() -> DriveWorldEnv:
@@ -15,20 +26,26 @@ def make() -> DriveWorldEnv:
 
 
 def test_changes_are_of_the_median_step_with_their_standard_error() -> None:
-    times = [
-        _Times(early=[1.0, 1.0, 9.0], late=[1.1, 1.1, 50.0], new=[1.0, 1.0, 1.0]),
-        _Times(early=[2.0] * 3, late=[2.6] * 3, new=[2.6] * 3),
+    drives = [
+        _Drive(early=[1.0, 1.0, 9.0], late=[1.1, 1.1, 50.0], young=[1.0, 1.0, 1.0], states=[10, 12]),
+        _Drive(early=[2.0] * 3, late=[2.6] * 3, young=[2.6] * 3, states=[10, 10]),
     ]
-    drift = _summary((200, 2000), times, {200: 400, 2000: 410})
-    assert drift.time == pytest.approx(20.0) and drift.time_error == pytest.approx(10.0)
-    assert drift.age == pytest.approx(5.0) and drift.memory == pytest.approx(2.5)
-    assert np.isnan(_summary((200, 2000), times[:1], {200: 1, 2000: 1}).time_error)
+    drift = _summary((200, 2000), drives, 2.5)
+    assert drift.time == pytest.approx(5.0) and drift.time_error == pytest.approx(5.0)
+    assert drift.elsewhere == pytest.approx(20.0) and drift.elsewhere_error == pytest.approx(10.0)
+    assert drift.memory == 2.5 and drift.state == pytest.approx(10.0)
+    assert np.isnan(_summary((200, 2000), drives[:1], 0.0).time_error)
 
 
-def test_an_environment_with_a_past_is_compared_with_a_new_one() -> None:
+def test_late_steps_are_compared_with_the_same_ones_where_they_are_early() -> None:
     drift = measure_drift(make, (5, 5 + WINDOW), 1, 0, {"town": 1})
     assert (drift.early, drift.late, drift.drives) == (5, 5 + WINDOW, 1)
-    assert abs(drift.memory) < 50.0 and abs(drift.age) < 100.0
+    assert abs(drift.memory) < 50.0 and abs(drift.time) < 100.0
+
+
+def test_memory_that_grows_with_the_drive_is_found() -> None:
+    drift = measure_drift(partial(_Hoarder, generator=None, action="physical", seconds=None), (5, 5 + WINDOW), 1, 0, {})
+    assert drift.memory > 20.0
 
 
 def test_steps_must_be_in_order() -> None:
