@@ -19,7 +19,7 @@ from drivesim.predictor.layout import FAR, PERIOD, STOPS, WAY_POINTS, Layouts, W
 from drivesim.predictor.network import ConditionPredictor, Minds
 from drivesim.predictor.ways import way_rows
 from drivesim.scene import CLASS_ID, EgoState, VehicleShape
-from drivesim.traffic.driving import STANDING, ego_object, objects_of
+from drivesim.traffic.driving import STANDING, body_pose, ego_object, objects_of
 from drivesim.traffic.lane_change import held_up, must_change, try_change
 from drivesim.traffic.perception import Objects, Sight, look_ahead
 from drivesim.traffic.population import (
@@ -37,6 +37,8 @@ from drivesim.traffic.walkers import choose_ways, move, steer
 _CYCLE = 6  # steps in which all that is rare has its turn, as in the town's traffic
 _LANES, _WAYS, _RENEWAL = 3, 2, 5
 _SOON = 1e-6  # [s]
+_LONG = 3.5  # [m] half the length from which a vehicle counts as long
+_ALIGNING = 8.0  # [m] of way over which a long vehicle comes to its path
 _ON_FOOT = CLASS_ID["pedestrian"]
 
 
@@ -94,7 +96,7 @@ class PredictedTraffic:
         until = (PERIOD if deciding else state.until) - dt
         traffic = replace(
             state.traffic,
-            motion=advanced(state, dt),
+            motion=advanced(state, dt, self.guarded),
             walkers=move(state.traffic.walkers, dt),
             step_index=state.traffic.step_index + 1,
         )
@@ -239,17 +241,34 @@ def layout_of(state: PredictedState, objects: Objects, action: tuple[float, floa
     )  # fmt: skip
 
 
-def advanced(state: PredictedState, dt: float) -> Motion:
-    """Motion after `dt` [s] of the present controls; nobody rolls backwards."""
-    m, paths = state.traffic.motion, state.traffic.paths
+def advanced(state: PredictedState, dt: float, guarded: bool = True) -> Motion:
+    """Motion after `dt` [s] of the present controls; nobody rolls backwards. `guarded`: long vehicles keep both axles on
+    their way, as in the town; steered by their middle they would cut bends with a corner."""
+    m, paths, lanes = state.traffic.motion, state.traffic.paths, guided(state.traffic)
     speed = np.maximum(m.speed + m.acceleration * dt, 0.0)
     way = 0.5 * dt * (m.speed + speed)
     turn = np.clip(state.curvature, -TIGHTEST_ON_FOOT, TIGHTEST_ON_FOOT) * way
     position = m.position + way * m.direction * np.exp(0.5j * turn)
     direction = m.direction * np.exp(1j * turn)
-    s = np.where(guided(state.traffic), _along(paths.points, m.s, position), m.s)
+    direction /= np.abs(direction)
+    s = np.where(lanes, _along(paths.points, m.s, position), m.s)
+    long = np.flatnonzero(lanes & (state.traffic.bodies.half_length > _LONG)) if guarded else np.zeros(0, np.int64)
+    if len(long):
+        s[long] = np.minimum(m.s[long] + way[long], PATH_POINTS - 12.0)
+        position[long], direction[long] = _on_both_axles(state.traffic, long, s[long], way[long])
     waiting = (m.waiting + dt) * (speed < STANDING)
-    return Motion(s, speed, m.acceleration, position, direction / np.abs(direction), m.granted, m.hold, waiting)
+    return Motion(s, speed, m.acceleration, position, direction, m.granted, m.hold, waiting)
+
+
+def _on_both_axles(traffic: TrafficState, rows: NDArray[np.int64], s: Float, way: Float) -> tuple[Complex, Complex]:
+    """Middle and heading of vehicles `way` [m] further on their paths; what they are beside them now fades."""
+    m, half_length, points = traffic.motion, traffic.bodies.half_length[rows], traffic.paths.points[rows]
+    middle, along = body_pose(half_length, points, m.s[rows])
+    fading = np.exp(-way / _ALIGNING)
+    beside = fading * ((m.position[rows] - middle) * along.conj()).imag
+    turned = fading * np.angle(m.direction[rows] * along.conj())
+    middle, along = body_pose(half_length, points, s)
+    return middle + 1j * beside * along, along * np.exp(1j * turned)
 
 
 def _along(points: Complex, s: Float, position: Complex) -> Float:
