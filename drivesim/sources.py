@@ -78,7 +78,11 @@ def first_frames(source: WorldSource, world: World, spec: GeneratorSpec) -> NDAr
             f"generator: found one that starts from {spec.history} picture(s), and a scene that has none and cannot be "
             "ray-cast; accepted a scene with recorded pictures, or a town scene"
         )
-    return np.repeat(truth(scene, spec.image_size)[None], spec.history, axis=0)
+    from drivesim.town.background import forget_background
+
+    picture = truth(scene, spec.image_size)
+    forget_background(scene)  # 80 MB that nothing after this picture needs
+    return np.repeat(picture[None], spec.history, axis=0)
 
 
 def truth(scene: Scene, image_size: tuple[int, int]) -> NDArray[np.uint8]:

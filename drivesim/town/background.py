@@ -112,6 +112,11 @@ def _return_memory() -> None:
         trim(0)
 
 
+def forget_background(scene: Scene) -> None:
+    """Drops the background of a scene of which no more pictures are taken."""
+    _forget((id(scene.map), id(scene.statics)))
+
+
 def forget_backgrounds() -> None:
     """Drop everything that is kept."""
     _cache.clear()
