@@ -242,8 +242,8 @@ def layout_of(state: PredictedState, objects: Objects, action: tuple[float, floa
 
 
 def advanced(state: PredictedState, dt: float, guarded: bool = True) -> Motion:
-    """Motion after `dt` [s] of the present controls; nobody rolls backwards. `guarded`: long vehicles keep both axles on
-    their way, as in the town; steered by their middle they would cut bends with a corner."""
+    """Motion after `dt` [s] of the present controls; nobody rolls backwards. `guarded`: long vehicles keep both axles
+    on their way, as in the town; steered by their middle they would cut bends with a corner."""
     m, paths, lanes = state.traffic.motion, state.traffic.paths, guided(state.traffic)
     speed = np.maximum(m.speed + m.acceleration * dt, 0.0)
     way = 0.5 * dt * (m.speed + speed)

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import shapely
 
 from drivesim.data.nuscenes import NuScenesSource
 from drivesim.env import DriveWorldEnv
-from drivesim.predictor.closed_loop import PredictedTraffic, realigned
+from drivesim.predictor.closed_loop import PredictedTraffic, guided, realigned
 from drivesim.predictor.shipped import shipped_predictor
 from drivesim.scene import EgoState, VehicleShape
+from drivesim.traffic.driving import AXLE_SHARE
 from drivesim.traffic.state import append, take
 from drivesim.vehicle import KinematicBicycle
 from drivesim.world import TownSource, TownWorld
@@ -84,6 +86,24 @@ def follower(action: float, seconds: float = 3.0) -> float:
         state = traffic.step(state, None, ego, after, DT)
         ego = after
     return float(state.traffic.motion.speed[0])
+
+
+def test_both_axles_of_a_bus_keep_to_its_way_through_bends() -> None:
+    source = TownSource(traffic="predicted")
+    world = source.reset(10, {"town": 10})  # two buses
+    watched, bends = 0, 0.0
+    for _ in range(100):
+        world = ride(source, world, 1)
+        assert world.predicted is not None
+        traffic = world.predicted.traffic
+        for row in np.flatnonzero((traffic.bodies.half_length > 4.0) & guided(traffic)):
+            reach = 2.0 * AXLE_SHARE * traffic.bodies.half_length[row] * traffic.motion.direction[row]
+            line = shapely.LineString(traffic.paths.points[row].view(float).reshape(-1, 2))
+            for axle in traffic.motion.position[row] + reach * np.array([-1.0, 1.0]):
+                assert line.distance(shapely.Point(axle.real, axle.imag)) < 0.1
+            turned = traffic.paths.heading[row, int(traffic.motion.s[row])] * np.conj(traffic.motion.direction[row])
+            watched, bends = watched + 1, max(bends, abs(np.angle(turned)))
+    assert watched > 100 and bends > 0.02
 
 
 def test_a_braking_ego_makes_its_follower_brake() -> None:
