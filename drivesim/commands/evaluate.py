@@ -31,14 +31,17 @@ def run_suite(settings: dict[str, Any]) -> Path:
     plan = EvaluationPlan(
         tuple(entrants(settings["policies"])), suite_of(settings["suite"], **options), settings["env"]
     )
+    names, base = [entrant.name for entrant in plan.entrants], settings.get("against")
+    if base is not None and base not in names:
+        raise ValueError(f"against: found {base!r}, accepted one of {names}")
     rows = evaluate(plan, out, settings["workers"])
     jobs = {(job.entrant.name, job.drive.name): job for job in plan.jobs(out)}
     failed = [(jobs[row["policy"], row["drive"]], row) for row in failures(rows) if "error" not in row]
     filmed = [pair for e in plan.entrants for pair in [p for p in failed if p[0].entrant == e][: settings["films"]]]
     films = film_failures(filmed, out / "films", settings["workers"])
     about = ", ".join(f"{key} {value}" for key, value in settings["env"].items())
-    write_report(out / "report.html", f"Suite {settings['suite']}", rows, films, f"Environment: {about}.")
-    text = markdown(rows)
+    write_report(out / "report.html", f"Suite {settings['suite']}", rows, films, f"Environment: {about}.", base)
+    text = markdown(rows, settings.get("against"))
     out.joinpath("table.md").write_text(text)
     if settings.get("page"):
         write_into(Path(settings["page"]), settings["suite"], text)

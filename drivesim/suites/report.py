@@ -12,15 +12,28 @@ from pathlib import Path
 from drivesim.suites.figures import color_of, faults, skill_profile, time_line
 from drivesim.suites.films import Film
 from drivesim.suites.one_drive import Row
-from drivesim.suites.summary import PUBLISHED, SHOWN, Interval, failures, left_out, policies_of, shares, summary
+from drivesim.suites.summary import (
+    PUBLISHED,
+    SHOWN,
+    Interval,
+    differences,
+    failures,
+    left_out,
+    policies_of,
+    shares,
+    summary,
+)
 
 _FULL = {"neuroncap": 5.0}  # best value of a score, where it is not 1
 _LONG = ("mean_speed",)  # has no best value
 Films = Mapping[tuple[str, str], Film]
 
 
-def write_report(path: Path, title: str, rows: Sequence[Row], films: Films, about: str = "") -> None:
-    """Writes the page; `films` holds short videos by (policy, drive), `about` says what was run."""
+def write_report(
+    path: Path, title: str, rows: Sequence[Row], films: Films, about: str = "", base: str | None = None
+) -> None:
+    """Writes the page; `films` holds short videos by (policy, drive), `about` says what was run, and `base` is the
+    policy that the others are held against."""
     failed, policies = failures(rows), policies_of(rows)
     drives = len({row["drive"] for row in rows})
     parts = [
@@ -29,6 +42,7 @@ def write_report(path: Path, title: str, rows: Sequence[Row], films: Films, abou
         f"{len(rows) - len(failed)} of {len(rows)} passed. {html.escape(about)}</p>",
         _legend(policies),
         _score_table(rows),
+        _differences(rows, base) if base is not None else "",
         _skills(rows),
         f'<h2 id="failures">Failures ({len(failed)})</h2>' if failed else "<h2>No failures</h2>",
         *_failure_cards(rows, failed, films),
@@ -66,6 +80,28 @@ def _score_table(rows: Sequence[Row]) -> str:
         f'<div class="wide"><table class="scores"><thead><tr><th></th>{head}</tr></thead>{"".join(lines)}</table></div>'
         f'<p class="note">{html.escape(". ".join(notes))}.</p>'
     )
+
+
+def _differences(rows: Sequence[Row], base: str) -> str:
+    table, places = differences(rows, base), {policy: place for place, policy in enumerate(policies_of(rows))}
+    head = "".join(f"<th>{_name(policy, places[policy])}</th>" for policy in table)
+    lines = []
+    for name, title in PUBLISHED.items():
+        found = [scores.get(name) for scores in table.values()]
+        if any(found):
+            lines.append(f"<tr><th>{title}</th>{''.join(_difference(part) for part in found)}</tr>")
+    return (
+        f"<h2>Against {html.escape(base)}, in the same drives</h2>"
+        f'<div class="wide"><table class="scores"><thead><tr><th></th>{head}</tr></thead>{"".join(lines)}</table></div>'
+        '<p class="note">Small: 95 % bootstrap interval of the mean difference. Bold: it does not hold 0.</p>'
+    )
+
+
+def _difference(found: Interval | None) -> str:
+    if found is None:
+        return "<td>–</td>"
+    mean = f"<b>{found.mean:+.2f}</b>" if found.low > 0.0 or found.high < 0.0 else f"{found.mean:+.2f}"
+    return f"<td>{mean}<small>{found.low:+.2f} – {found.high:+.2f}</small></td>"
 
 
 def _clairvoyant(rows: Sequence[Row]) -> list[str]:

@@ -70,6 +70,27 @@ def summary(rows: Sequence[Row]) -> dict[str, dict[str, Interval]]:
     return table
 
 
+def differences(rows: Sequence[Row], base: str) -> dict[str, dict[str, Interval]]:
+    """Per other policy the means of PUBLISHED less those of policy `base`, over the drives that both have: what the
+    drives have in common, such as how hard they are, is not in these intervals.
+
+    Raises ValueError if there is no such policy.
+    """
+    policies = policies_of(rows)
+    if base not in policies:
+        raise ValueError(f"against: found {base!r}, accepted one of {policies}")
+    values = {policy: {row["drive"]: values_of(row) for row in rows if row["policy"] == policy} for policy in policies}
+    table: dict[str, dict[str, Interval]] = {}
+    for policy in policies:
+        pairs = [(values[policy][drive], found) for drive, found in values[base].items() if drive in values[policy]]
+        if policy != base:
+            table[policy] = {
+                name: interval(np.array(change)) for name in PUBLISHED
+                if (change := [one[name] - other[name] for one, other in pairs if name in one and name in other])
+            }  # fmt: skip
+    return table
+
+
 def shares(rows: Sequence[Row]) -> dict[str, dict[str, tuple[int, int]]]:
     """Per policy and skill how many drives were passed, of how many."""
     table: dict[str, dict[str, tuple[int, int]]] = {policy: {} for policy in policies_of(rows)}
@@ -111,6 +132,15 @@ def text_table(rows: Sequence[Row], columns: Sequence[str] = tuple(PUBLISHED)) -
     return "\n".join(lines)
 
 
+def difference_table(rows: Sequence[Row], base: str) -> str:
+    """What other policies score more than `base` in the same drives as a Markdown table."""
+    table = differences(rows, base)
+    names = [name for name in PUBLISHED if any(name in scores for scores in table.values())]
+    lines = [_line(f"less {base}", *(PUBLISHED[name] for name in names)), "|---" * (len(names) + 1) + "|"]
+    lines += [_line(policy, *(_cell(scores.get(name), "+") for name in names)) for policy, scores in table.items()]
+    return "\n".join(lines)
+
+
 def skill_table(rows: Sequence[Row]) -> str:
     """How many drives of each skill were passed as a Markdown table, one line per policy."""
     table = shares(rows)
@@ -122,9 +152,10 @@ def skill_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Both tables and what they leave out."""
+def markdown(rows: Sequence[Row], base: str | None = None) -> str:
+    """All tables and what they leave out; with a `base`, what the others score more than it in the same drives."""
     parts = [text_table(rows)]
+    parts += [difference_table(rows, base)] if base is not None else []
     if len({row["skill"] for row in rows}) > 1:
         parts.append(skill_table(rows))
     parts += ["Left out: " + "; ".join(found) + "."] if (found := left_out(rows)) else []
@@ -150,5 +181,8 @@ def _line(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _cell(found: Interval | None) -> str:
-    return "" if found is None else f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f})"
+def _cell(found: Interval | None, sign: str = "") -> str:
+    if found is None:
+        return ""
+    mean, low, high = (f"{value:{sign}.2f}" for value in (found.mean, found.low, found.high))
+    return f"{mean} ({low} to {high})"

@@ -12,6 +12,8 @@ import pytest
 from drivesim.commands.evaluate import entrants, run_suite
 from drivesim.suites.report import outcome, write_report
 from drivesim.suites.summary import (
+    difference_table,
+    differences,
     failures,
     interval,
     left_out,
@@ -61,6 +63,21 @@ def test_the_text_table_has_a_line_per_policy() -> None:
     assert lines[3].startswith("| B | 0.00 (0.00 to 0.00) |")
 
 
+def test_differences_are_of_the_same_drives() -> None:
+    """Policy B passes what A passes and one more: however uneven the drives, the interval is that of the difference."""
+    rows = [row("A", str(k), k % 2 == 0) for k in range(40)] + [
+        row("B", str(k), k % 2 == 0 or k == 1) for k in range(40)
+    ]
+    rows += [row("B", "only B", False)]
+    found = differences(rows, "A")["B"]["passed"]
+    assert found.mean == pytest.approx(1 / 40) and found.low == 0.0 and found.high < 0.11
+    assert summary(rows)["B"]["passed"].high - summary(rows)["B"]["passed"].low > 0.2
+    assert difference_table(rows, "A").splitlines()[2].startswith("| B | +0.0")
+    assert difference_table(rows, "A") in markdown(rows, "A")
+    with pytest.raises(ValueError, match=r"against: found 'C', accepted one of \['A', 'B'\]"):
+        differences(rows, "C")
+
+
 def test_neuroncap_counts_only_where_somebody_who_does_not_react_hits_something() -> None:
     score = {"metrics": {}, "aggregates": {"neuroncap": {"value": 5.0}}}
     easy, hard = row("A", "easy", True, scores=score), row("A", "hard", True, scores=score)
@@ -103,11 +120,12 @@ def test_tables_are_put_into_their_place_of_a_page(tmp_path: Path) -> None:
 def test_the_page_stands_alone_and_is_the_same_every_time(tmp_path: Path) -> None:
     rows = [row(p, f"{s}-{k}", k > 0, s) for p in ("A", "B") for s in ("merging", "frontal", "side") for k in range(2)]
     for name in ("one.html", "two.html"):
-        write_report(tmp_path / name, "Suite <x>", rows, {})
+        write_report(tmp_path / name, "Suite <x>", rows, {}, base="A")
     page = (tmp_path / "one.html").read_text()
     assert page == (tmp_path / "two.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "Suite &lt;x&gt;" in page
+    assert "<h2>Against A, in the same drives</h2>" in page
     assert "hit car &lt;b&gt; at 0.5 s" in page
     assert page.count("<section ") == 3, "a card per drive that somebody failed, its policies side by side"
     assert page.index('id="merging-0"') < page.index("<h2>All drives"), "failures first"
