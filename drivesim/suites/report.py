@@ -100,8 +100,8 @@ def _differences(rows: Sequence[Row], base: str) -> str:
 def _difference(found: Interval | None) -> str:
     if found is None:
         return "<td>–</td>"
-    mean = f"<b>{found.mean:+.2f}</b>" if found.low > 0.0 or found.high < 0.0 else f"{found.mean:+.2f}"
-    return f"<td>{mean}<small>{found.low:+.2f} – {found.high:+.2f}</small></td>"
+    sure = "" if found.low > 0.0 or found.high < 0.0 else ' class="unsure"'
+    return f"<td><b{sure}>{found.mean:+.2f}</b><small>{found.low:+.2f} to {found.high:+.2f}</small></td>"
 
 
 def _clairvoyant(rows: Sequence[Row]) -> list[str]:
