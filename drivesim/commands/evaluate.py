@@ -8,6 +8,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from drivesim.commands.executor import fan_out_of
 from drivesim.suites.films import film_failures
 from drivesim.suites.plan import Entrant, EvaluationPlan
 from drivesim.suites.report import write_report
@@ -31,7 +32,7 @@ def run_suite(settings: dict[str, Any]) -> Path:
     plan = EvaluationPlan(
         tuple(entrants(settings["policies"])), suite_of(settings["suite"], **options), settings["env"]
     )
-    rows = evaluate(plan, out, settings["workers"])
+    rows = evaluate(plan, out, settings["workers"], fan_out_of(settings["executor"], settings["ray_address"]))
     jobs = {(job.entrant.name, job.drive.name): job for job in plan.jobs(out)}
     failed = [(jobs[row["policy"], row["drive"]], row) for row in failures(rows) if "error" not in row]
     filmed = [pair for e in plan.entrants for pair in [p for p in failed if p[0].entrant == e][: settings["films"]]]
