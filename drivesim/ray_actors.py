@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -81,7 +82,7 @@ def connected(workers: int, address: str) -> Iterator[Any]:
         yield ray
         return
     settings: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == LOCAL else {}
-    ray.init(address, logging_level="ERROR", log_to_driver=False, **settings)
+    ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **settings)
     try:
         yield ray
     finally:

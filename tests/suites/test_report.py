@@ -116,10 +116,11 @@ def test_the_page_stands_alone_and_is_the_same_every_time(tmp_path: Path) -> Non
 def test_the_command_films_the_failures(tmp_path: Path) -> None:
     settings = {
         "policies": ["tests.suites.policies:Swerve", {"policy": "tests.suites.policies:Brake", "name": "brake"}],
-        "suite": "town", "towns": 1, "seconds": 5.0, "workers": 1, "executor": "processes", "ray_address": "local", "films": 1, "out": str(tmp_path),
+        "suite": "town", "towns": 1, "seconds": 5.0, "workers": 1, "films": 1, "out": str(tmp_path),
         "variants": 1,
         "env": {"generator": "layout", "image_size": (18, 32), "traffic": "none"},
     }  # fmt: skip
+    settings |= {"executor": "processes", "ray_address": "local"}
     page = run_suite(settings).read_text()
     film = tmp_path / "films" / "Swerve" / "town-900000.mp4"
     with av.open(str(film)) as video:
