@@ -95,10 +95,8 @@ class Stream:
             return denoise(self.parts.network, noisy, inputs, self.sigmas, self.buffer)
 
     def _inputs(self, anchor: Tensor, conditions: Conditions) -> NetworkInputs:
-        network, codec = self.parts.network, self.parts.codec
-        return network_inputs(network, codec, self.pictures, self.latents, anchor, self.palette, self.rays, conditions)[
-            0
-        ]
+        before = self.pictures, self.latents, anchor, self.palette, self.rays
+        return network_inputs(self.parts.network, self.parts.codec, *before, conditions)[0]
 
     def _stored(self, features: Sequence[Tensor]) -> StoredFrame:
         return store(self.parts.network, features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from drivesim.bench_grid import GridConfig, count_flops, grid_table, measure
 from drivesim.bench_roofline import FlopClock, MatmulPeak, StageClock
 from drivesim.bench_sizes import Parts, as_it_runs, load_parts
 from drivesim.bench_streams import STAGES, Material, PlainStream, Stream
+from drivesim.commands import bench as bench_command
 from drivesim.generators.stage.memory import LENGTH
 from tests.generators.test_stage import SIZE, tiny_codec, tiny_network
+from tests.hydra_run import run_command
 
 
 def parts(prepared: bool, dtype: torch.dtype = torch.float32) -> Parts:
@@ -83,6 +86,16 @@ def test_figures_of_a_combination_fit_together(tmp_path: Path) -> None:
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".txt"}
     lines = grid_table([result]).splitlines()
     assert lines[1].split()[:4] == ["tiny", "cpu", "2", "2"] and len(lines[0]) == len(lines[1])
+
+
+def test_the_command_writes_the_figures_of_all_combinations(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    run_command(bench_command, "bench", "generators=[]", "sizes=[tiny]", "denoising_steps=[1,2]", "steps=1", "warmup=1",
+                f"out={out}")  # fmt: skip
+    one, two = json.loads(out.read_text())["grid"]
+    assert (one["size"], one["dtype"], one["steps"], two["steps"]) == ("tiny", "bfloat16", 1, 2)
+    assert two["gigaflops"]["denoise"] == pytest.approx(2.0 * one["gigaflops"]["denoise"])
+    assert one["times_plain"] is None
 
 
 def test_bad_settings_are_named() -> None:

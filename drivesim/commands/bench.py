@@ -38,8 +38,8 @@ def main(config: DictConfig) -> None:
     if settings["out"]:
         out = Path(settings["out"])
         out.parent.mkdir(parents=True, exist_ok=True)
-        figures = {"results": results, "batches": batches, "grid": grid}
-        content = {"machine": machine(), "settings": settings}
+        figures: dict[str, list[Any]] = {"results": results, "batches": batches, "grid": grid}
+        content: dict[str, Any] = {"machine": machine(), "settings": settings}
         content |= {name: [asdict(result) for result in found] for name, found in figures.items()}
         partial = out.with_name(f".{out.name}.partial")
         partial.write_text(json.dumps(content, indent=1))
