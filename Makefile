@@ -8,7 +8,7 @@ POLICIES = planners.constant_speed:ConstantSpeed,planners.lane_follower:LaneFoll
 PUBLISHED = {policy:'planners.pdm_closed:PdmClosed',name:PdmClosed-published,$\
 	options:{emergency_speed:5.0,heed_all:false}}
 
-.PHONY: setup demo test lint leaderboard
+.PHONY: setup demo test lint leaderboard compare
 
 setup: .venv/installed
 
@@ -31,3 +31,9 @@ lint: setup
 leaderboard: setup
 	$(BIN)/drivesim evaluate "policies=[$(POLICIES)]" suite=library out=runs/leaderboard/library page=docs/leaderboard.md workers=2
 	$(BIN)/drivesim evaluate "policies=[$(POLICIES)]" suite=town towns=10 out=runs/leaderboard/town page=docs/leaderboard.md workers=2
+
+# highway-env asks for a Gymnasium that is newer than this project's, which what it does in a step does not depend on:
+# it is put into a folder of its own, without dependencies.
+compare: setup
+	$(BIN)/pip install -q --no-deps --upgrade --target build/compare -r examples/highway_env.txt
+	PYTHONPATH=build/compare $(BIN)/python -m examples.compare_highway_env

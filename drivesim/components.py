@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from drivesim import data_parallel
 from drivesim.codecs.image import CodecConfig, ImageCodec, load_codec
 from drivesim.data.clips import FrameStreams, PictureBatches
 from drivesim.generators.stage.network import NetworkConfig, StageNetwork
@@ -54,7 +55,7 @@ def train_stage(options: Options) -> Path:
     trainer.run()
     objective.load_state_dict(trainer.averaged())
     folder = _export(trainer.folder / "weights", "stage", network, asdict(network.config))
-    for name in ("codec.json", "codec.safetensors"):
+    for name in ("codec.json", "codec.safetensors") if data_parallel.rank() == 0 else ():
         if (codec_folder / name).resolve() != (folder / name).resolve():
             shutil.copyfile(codec_folder / name, folder / name)
     return folder
@@ -84,6 +85,8 @@ def train(component: str, options: Options) -> Path:
 
 
 def _export(folder: Path, name: str, module: nn.Module, config: Mapping[str, Any]) -> Path:
+    if data_parallel.rank() > 0:
+        return folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(config, indent=1) + "\n")
     save_weights(module, folder / f"{name}.safetensors")

@@ -1,4 +1,4 @@
-"""Drives side by side: jobs over processes of one thread each."""
+"""Drives side by side: jobs over processes of one thread each, or over whatever does the same (`FanOut`)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+class FanOut(Protocol):
+    """Does jobs by several workers: `in_processes`, or `drivesim.ray_actors.in_ray_actors`."""
+
+    def __call__(self, work: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> Iterator[Any]:
+        """What `work` returns of every job, once each, as they end."""
+        ...
 
 
 def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:

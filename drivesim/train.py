@@ -1,7 +1,8 @@
 """One trainer for everything trainable: anything with `loss(batch) -> (loss, logs)`.
 
 Batches are a pure function of the step number, so a resumed run continues exactly where the other one stopped. What a
-step must hand to the next (streams) travels as `batch["carry"]` in and `logs["carry"]` out.
+step must hand to the next (streams) travels as `batch["carry"]` in and `logs["carry"]` out. Under `torchrun`
+every process takes its rows of the batch and the first one writes; any number of processes may resume a checkpoint.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
+
+from drivesim import data_parallel
 
 BatchOf = Callable[[int], dict[str, Any]]
 
@@ -49,7 +52,8 @@ class Trainer:
         self.config = config
         self.batches = batches
         self.module: Any = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.accelerator = Accelerator(mixed_precision=config.precision)
+        self.accelerator = Accelerator(cpu=True, mixed_precision=config.precision)  # where modules and batches are
+        data_parallel.begin_alike(module)
         trained = [p for p in module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
             trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
@@ -71,49 +75,56 @@ class Trainer:
         """Trains to the last step, from the checkpoint if there is one. An interrupt leaves a checkpoint behind."""
         if self.checkpoint.exists():
             self.load()
-        writer = SummaryWriter(self.folder / "tensorboard")
+        first = data_parallel.rank() == 0
+        writer = SummaryWriter(self.folder / "tensorboard") if first else None
         saved = time.monotonic()
-        bar = tqdm(total=self.config.steps, initial=self.step, unit="step", desc=self.folder.name, mininterval=2.0)
+        bar = tqdm(
+            total=self.config.steps, initial=self.step, unit="step", desc=self.folder.name, mininterval=2.0,
+            disable=not first,
+        )  # fmt: skip
         try:
             while self.step < self.config.steps:
                 logs = self.train_step()
                 bar.update()
-                if self.step % self.config.log_every == 0:
+                if writer and self.step % self.config.log_every == 0:
                     bar.set_postfix({k: f"{v:.4f}" for k, v in logs.items()})
                     for name, value in logs.items():
                         writer.add_scalar(name, value, self.step)
-                if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
+                if data_parallel.decided(time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes):
                     self.save()
                     saved = time.monotonic()
         except FloatingPointError:
             raise
         except BaseException:
-            self.save()
+            if data_parallel.processes() == 1:  # several are hardly interrupted in the same step
+                self.save()
             raise
         else:
             self.save()
         finally:
             bar.close()
-            writer.close()
+            if writer:
+                writer.close()
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns scalars to log."""
-        batch = self.batches(self.step)
+        batch = data_parallel.own_rows(self.batches(self.step))
         batch |= {"carry": self.carry, "progress": self.step / self.config.steps}
         # Noise depends on the step alone: a resumed run draws what the uninterrupted one would have drawn.
-        torch.manual_seed((self.config.seed << 32) + self.step)
+        torch.manual_seed((self.config.seed << 32) + self.step + (data_parallel.rank() << 48))
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(self.step)
         self.module.train()
         with self.accelerator.autocast():
             loss, logs = self.module.loss(batch)
-        value = float(loss.detach())
+        value = data_parallel.mean(float(loss.detach()))
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"loss at step {self.step}: found {value}; the last checkpoint is {self.checkpoint}"
             )
         if loss.requires_grad:  # not so where only the memory learns and there is none yet
             self.accelerator.backward(loss)
+        data_parallel.average_gradients(self.module.parameters())
         norm = self._clip_gradients()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -151,10 +162,13 @@ class Trainer:
         return {name: self.average.get(name, value) for name, value in self.module.state_dict().items()}
 
     def save(self) -> None:
-        """Writes everything a resumed run needs; to a temporary name first."""
+        """Writes everything a resumed run needs; to a temporary name first. All processes have to come here."""
+        carry = data_parallel.gathered(_plain(self.carry))
+        if data_parallel.rank() > 0:
+            return
         trained = {n: p.detach() for n, p in self.module.named_parameters() if n in self.average}
         state = {
-            "step": self.step, "trained": trained, "average": self.average, "carry": _plain(self.carry),
+            "step": self.step, "trained": trained, "average": self.average, "carry": carry,
             "optimizer": self.optimizer.state_dict(), "history": self.history,
             "buffers": dict(self.module.named_buffers()),
         }  # fmt: skip
@@ -181,7 +195,8 @@ class Trainer:
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.history = state["step"], state["history"]
-        self.carry = None if state["carry"] is None else self.module.restore_carry(state["carry"])
+        carry = data_parallel.own_rows(state["carry"])
+        self.carry = None if carry is None else self.module.restore_carry(carry)
 
 
 def _plain(carry: Any) -> Mapping[str, Any] | None:

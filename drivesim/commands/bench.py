@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from drivesim.bench import BenchConfig, benchmark, machine, table
 from drivesim.bench_batch import BatchConfig, BatchResult, batch_table, benchmark_batches
+from drivesim.bench_grid import GridConfig, GridResult, benchmark_grid, grid_table
 from drivesim.sources import start_options
 
 
@@ -30,17 +31,31 @@ def main(config: DictConfig) -> None:
         start_options(settings["options"]),
     )
     results = [benchmark(generator, bench) for generator in settings["generators"]]
-    print(table(results))
+    if results:
+        print(table(results))
     batches = _batches(settings, bench) if settings["worlds"] else []
+    grid = _grid(settings) if settings["sizes"] else []
     if settings["out"]:
         out = Path(settings["out"])
         out.parent.mkdir(parents=True, exist_ok=True)
-        content = {"machine": machine(), "settings": settings, "results": [asdict(result) for result in results],
-                   "batches": [asdict(batch) for batch in batches]}  # fmt: skip
+        figures: dict[str, list[Any]] = {"results": results, "batches": batches, "grid": grid}
+        content: dict[str, Any] = {"machine": machine(), "settings": settings}
+        content |= {name: [asdict(result) for result in found] for name, found in figures.items()}
         partial = out.with_name(f".{out.name}.partial")
         partial.write_text(json.dumps(content, indent=1))
         partial.replace(out)
         print(f"\nfigures  {out.resolve()}")
+
+
+def _grid(settings: dict[str, Any]) -> list[GridResult]:
+    config = GridConfig(
+        settings["sizes"], settings["batches"], settings["denoising_steps"], settings["devices"], settings["steps"],
+        settings["warmup"], settings["seed"], settings["env"]["generator_options"].get("dtype", "bfloat16"),
+        settings["plain"], settings["profile"],
+    )  # fmt: skip
+    results = benchmark_grid(config)
+    print(f"\n{grid_table(results)}")
+    return results
 
 
 def _batches(settings: dict[str, Any], bench: BenchConfig) -> list[BatchResult]:

@@ -8,6 +8,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from drivesim.commands.executor import fan_out_of
 from drivesim.suites.films import film_failures
 from drivesim.suites.plan import Entrant, EvaluationPlan
 from drivesim.suites.report import write_report
@@ -34,7 +35,7 @@ def run_suite(settings: dict[str, Any]) -> Path:
     names, base = [entrant.name for entrant in plan.entrants], settings.get("against")
     if base is not None and base not in names:
         raise ValueError(f"against: found {base!r}, accepted one of {names}")
-    rows = evaluate(plan, out, settings["workers"])
+    rows = evaluate(plan, out, settings["workers"], fan_out_of(settings["executor"], settings["ray_address"]))
     jobs = {(job.entrant.name, job.drive.name): job for job in plan.jobs(out)}
     failed = [(jobs[row["policy"], row["drive"]], row) for row in failures(rows) if "error" not in row]
     filmed = [pair for e in plan.entrants for pair in [p for p in failed if p[0].entrant == e][: settings["films"]]]

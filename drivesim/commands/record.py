@@ -8,6 +8,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from drivesim.commands.executor import fan_out_of
 from drivesim.recording.disturbance import DisturbanceConfig
 from drivesim.recording.nuscenes_taker import VERSION
 from drivesim.recording.plan import RecordPlan
@@ -24,9 +25,10 @@ def main(config: DictConfig) -> None:
 def run(settings: dict[str, Any]) -> Recorded:
     """Records what the settings of the command ask for."""
     out, workers = Path(settings.pop("out")).resolve(), settings.pop("workers")
+    fan_out = fan_out_of(settings.pop("executor"), settings.pop("ray_address"))
     disturbance = DisturbanceConfig(float(settings.pop("disturbance")))
     settings |= {name: tuple(settings[name]) for name in ("formats", "observation")}
-    return record(RecordPlan(**settings, disturbance=disturbance), out, workers)
+    return record(RecordPlan(**settings, disturbance=disturbance), out, workers, fan_out)
 
 
 def report(recorded: Recorded) -> str:

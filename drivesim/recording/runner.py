@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from drivesim.data.episodes import episode_folder
 from drivesim.policy import load_policy
-from drivesim.processes import in_processes, one_thread
+from drivesim.processes import FanOut, in_processes, one_thread
 from drivesim.recording.drive import EpisodeTaker, Taker, record_drive, recording_env
 from drivesim.recording.nuscenes_taker import NuScenesTaker, check_drives, finish_dataset, part_file
 from drivesim.recording.plan import RecordPlan
@@ -29,8 +29,8 @@ class Recorded:
     left_out: tuple[str, ...] = ()  # drives too short for the data set
 
 
-def record(plan: RecordPlan, out: Path, workers: int = 1) -> Recorded:
-    """Records whatever is still missing under `out`.
+def record(plan: RecordPlan, out: Path, workers: int = 1, fan_out: FanOut = in_processes) -> Recorded:
+    """Records whatever is still missing under `out`, which all workers must be able to write to.
 
     Raises ValueError if `out` holds a recording of another plan, for `workers` < 1, and for whatever makes the
     policy or the environment of the plan impossible, before anything is written.
@@ -46,7 +46,7 @@ def record(plan: RecordPlan, out: Path, workers: int = 1) -> Recorded:
     if plan.episodes > len(missing) > 0:
         print(f"{plan.episodes - len(missing)} of {plan.episodes} drives are there already in {out}")
     with tqdm(total=plan.episodes, initial=plan.episodes - len(missing), unit="drive", desc="record") as bar:
-        for head in in_processes(_perform, [(plan, out, index) for index in missing], workers):
+        for head in fan_out(_perform, [(plan, out, index) for index in missing], workers):
             bar.set_postfix_str(f"last {head['distance']:.0f} m, ended by {head['ending']}")
             bar.update()
     dataset = out / DATASET

@@ -10,18 +10,28 @@ import csv
 import json
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from drivesim.processes import in_processes, one_thread
+from drivesim.processes import FanOut, in_processes, one_thread
 from drivesim.suites.one_drive import Row, drive_once
 from drivesim.suites.plan import EvaluationPlan, Job
 
 
-def evaluate(plan: EvaluationPlan, out: Path, workers: int = 1) -> list[Row]:
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job, from wherever it was done."""
+
+    job: Job
+    row: Row
+    actions: NDArray[np.float64] | None  # [T, A]; None of a drive that broke
+
+
+def evaluate(plan: EvaluationPlan, out: Path, workers: int = 1, fan_out: FanOut = in_processes) -> list[Row]:
     """Drives whatever is still missing under `out` and returns the rows of all drives in the order of the plan.
 
     Writes `runs.jsonl` and `table.csv` of this plan. `out` may hold results of more policies on the same drives. Raises
@@ -34,7 +44,8 @@ def evaluate(plan: EvaluationPlan, out: Path, workers: int = 1) -> list[Row]:
     missing = [job for job in jobs if not job.file.exists()]
     missing.sort(key=lambda job: job.drive.town)  # a process keeps the town that it made last
     with tqdm(total=len(jobs), initial=len(jobs) - len(missing), unit="drive", desc="evaluate") as bar:
-        for _ in in_processes(perform, missing, workers):
+        for outcome in fan_out(perform, missing, workers):
+            keep(outcome)
             bar.update()
     rows = [json.loads(job.file.read_text()) for job in jobs]
     _write(out / "runs.jsonl", "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
@@ -42,20 +53,26 @@ def evaluate(plan: EvaluationPlan, out: Path, workers: int = 1) -> list[Row]:
     return rows
 
 
-def perform(job: Job) -> None:
-    """Drives once and writes the result; what the drive raises becomes part of it."""
+def perform(job: Job) -> Outcome:
+    """Drives once; what the drive raises becomes part of the result."""
     head = {"policy": job.entrant.name, "drive": job.drive.name, "skill": job.drive.skill,
             "difficulty": job.drive.difficulty, "seed": job.drive.seed, "digest": job.drive.digest}  # fmt: skip
     try:
         with one_thread():
             found, trace = drive_once(job)
-        row = head | found
-        job.file.parent.mkdir(parents=True, exist_ok=True)
-        _save_actions(job.actions, np.array([step.action for step in trace.steps]))
+        return Outcome(job, head | found, np.array([step.action for step in trace.steps]))
     except Exception as error:  # noqa: BLE001 - one broken drive must not end the evaluation
-        row = head | {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        broken = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        return Outcome(job, head | broken, None)
+
+
+def keep(outcome: Outcome) -> None:
+    """Writes what came of a job, the row last: a drive with a row is over."""
+    job = outcome.job
     job.file.parent.mkdir(parents=True, exist_ok=True)
-    _write(job.file, json.dumps(row, sort_keys=True) + "\n")
+    if outcome.actions is not None:
+        _save_actions(job.actions, outcome.actions)
+    _write(job.file, json.dumps(outcome.row, sort_keys=True) + "\n")
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +38,25 @@ class Broken(Swerve):
         self.steps += 1
         if self.steps == 3:
             raise RuntimeError("lost my map")
+        return super().act(observation, info)
+
+
+class KillsItsWorker(Swerve):
+    """Takes the process that it drives in down with it in its third step, once: `marker` is the file that tells."""
+
+    def __init__(self, marker: str) -> None:
+        self._marker = Path(marker)
+
+    def reset(self, info: Mapping[str, Any]) -> None:
+        """Starts to count."""
+        self.steps = 0
+
+    def act(self, observation: Mapping[str, NDArray], info: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Swerves, the second time to the end."""
+        self.steps += 1
+        if self.steps == 3 and not self._marker.exists():
+            self._marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().act(observation, info)
 
 

@@ -138,6 +138,7 @@ def test_the_command_films_the_failures(tmp_path: Path) -> None:
         "variants": 1,
         "env": {"generator": "layout", "image_size": (18, 32), "traffic": "none"},
     }  # fmt: skip
+    settings |= {"executor": "processes", "ray_address": "local"}
     page = run_suite(settings).read_text()
     film = tmp_path / "films" / "Swerve" / "town-900000.mp4"
     with av.open(str(film)) as video:
