@@ -18,11 +18,13 @@ from drivesim.evaluation.scores import Scores, score
 from drivesim.evaluation.settings import EvaluationConfig, claim_folder
 from drivesim.evaluation.steering import steering_test
 from drivesim.evaluation.stream import stream
-from drivesim.evaluation.truth import TownTruth, record_truth, scenes_of
-from drivesim.generators.interface import load_generator
+from drivesim.evaluation.truth import TownTruth, TrueFrames, record_truth, scenes_of
+from drivesim.generators.interface import Generator, load_generator
 from drivesim.generators.stage.rollout import StageGenerator
 from drivesim.redetector.network import load_redetector
 from drivesim.world import EVALUATION_TOWNS
+
+Draw = Callable[[int, TrueFrames], Pictures]  # the pictures of a drive, from its town and what the cameras truly saw
 
 CAST = "ray-cast"
 _SHEET_DRIVES = 6  # on a contact sheet
@@ -38,17 +40,17 @@ def evaluate(config: EvaluationConfig) -> Path:
     towns = [out / "towns" / str(EVALUATION_TOWNS + k) for k in range(config.towns)]
     truths = [record_truth(config, int(folder.name), folder) for folder in tqdm(towns, desc="truth", unit="drive")]
     run = _Run(config, out, truths)
-    for name, pictures in _references(config, truths).items():
-        run.add(name, pictures)
+    for name, draw in _references(config, truths).items():
+        run.add(name, draw)
     for steps in config.steps:
         name = f"{steps} step" + "s" * (steps > 1)
         generator = load_generator("stage", steps=steps, **config.generator_options)
 
-        def draw(truth: TownTruth, generator=generator) -> Pictures:  # type: ignore[no-untyped-def]
-            scenes, first = scenes_of(config, truth.seed), truth.frame(0).images
-            return stream(generator, scenes, first, config.wanted, truth.seed - EVALUATION_TOWNS)
+        def drawn(seed: int, frames: TrueFrames, generator: Generator = generator) -> Pictures:
+            scenes, first = scenes_of(config, seed), frames.images(0)
+            return stream(generator, scenes, first, config.wanted, seed - EVALUATION_TOWNS)
 
-        run.add(name, draw)
+        run.add(name, drawn)
         run.sheet(name, out / f"contact_{steps}.png")
     table = (out / "table.md").read_text()
     if config.trials:
@@ -72,13 +74,15 @@ class _Run:
         self.rows: dict[str, Scores] = {}
         self.cast: list[Record] = []
 
-    def add(self, name: str, pictures: Callable[[TownTruth], Pictures]) -> None:
+    def add(self, name: str, draw: Draw) -> None:
         """Measures what is not measured yet of a row and writes the report with all rows so far."""
         records = []
         for truth in tqdm(self.truths, desc=name, unit="drive"):
             file = self._file(truth, name)
             if not file.exists():
-                save_record(file, measure(pictures(truth), truth, self.redetector, self.config))
+                frames = truth.frames()
+                pictures = draw(truth.seed, frames)
+                save_record(file, measure(pictures, frames, truth, self.redetector, self.config))
             records.append(load_record(file))
         self.cast = records if name == CAST else self.cast
         self.rows[name] = score(records, self.cast, self.truths, self.config)
@@ -91,19 +95,23 @@ class _Run:
 
     @staticmethod
     def _file(truth: TownTruth, name: str) -> Path:
-        return truth.file.with_name(name.replace(" ", "_") + ".npz")
+        return truth.folder / (name.replace(" ", "_") + ".npz")
 
 
-def _references(config: EvaluationConfig, truths: list[TownTruth]) -> dict[str, Callable[[TownTruth], Pictures]]:
+def _references(config: EvaluationConfig, truths: list[TownTruth]) -> dict[str, Draw]:
     """What the generator is compared with: the truth, as the codec shows it, without motion, and without content."""
     codec = StageGenerator(**config.generator_options).codec
-    mean = np.mean([[t.frame(f).images for f in config.frames] for t in truths], axis=(0, 1)).round().astype(np.uint8)
+    every = (truth.frames() for truth in truths)
+    total = sum(
+        frames.rows["images"][np.isin(frames.rows["frames"], config.frames)].astype(float).sum(0) for frames in every
+    )
+    mean = np.round(total / (len(truths) * len(config.frames))).astype(np.uint8)
     wanted = config.wanted
     return {
-        CAST: lambda truth: {n: truth.frame(n).images for n in wanted},
-        "codec": lambda truth: {n: _reconstruct(codec, truth.frame(n).images) for n in wanted},
-        "first frame": lambda truth: dict.fromkeys(wanted, truth.frame(0).images),
-        "mean picture": lambda truth: dict.fromkeys(wanted, mean),
+        CAST: lambda seed, frames: {n: frames.images(n) for n in wanted},
+        "codec": lambda seed, frames: {n: _reconstruct(codec, frames.images(n)) for n in wanted},
+        "first frame": lambda seed, frames: dict.fromkeys(wanted, frames.images(0)),
+        "mean picture": lambda seed, frames: dict.fromkeys(wanted, mean),
     }
 
 

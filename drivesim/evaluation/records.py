@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.evaluation.settings import EvaluationConfig
-from drivesim.evaluation.truth import TownTruth, pack_boxes, rig_of, save_rows, unpack_boxes
+from drivesim.evaluation.truth import TownTruth, TrueFrames, pack_boxes, rig_of, save_rows, unpack_boxes
 from drivesim.metrics.color import SeenColors, seen_colors
 from drivesim.metrics.pictures import psnr, sharpness, ssim
 from drivesim.metrics.seams import seam_psnr
@@ -37,14 +37,16 @@ def regions(frame: RenderedFrame) -> dict[str, NDArray[np.bool_]]:
     return {"whole": np.ones_like(ground), "ground": ground, "boxes": boxes, "rest": ~ground & ~boxes}
 
 
-def measure(pictures: Pictures, truth: TownTruth, redetector: Redetector, config: EvaluationConfig) -> Record:
+def measure(
+    pictures: Pictures, frames: TrueFrames, truth: TownTruth, redetector: Redetector, config: EvaluationConfig
+) -> Record:
     """All that is measured on the pictures of one drive, F measured frames:
 
     `figures` [F, PICTURE_FIGURES], `overlap` [F, K, M, 2] over K readings of each window, the boxes found in them,
     `features` [F, window, V, C], the colours of cars, and the `pictures` [F, V, H, W, 3] themselves.
     """
     rig, size = rig_of(config), least_pixels(rig_of(config))
-    figures = [_figures(pictures[frame], truth.frame(frame), config) for frame in config.frames]
+    figures = [_figures(pictures[frame], frames.labelled(frame), config) for frame in config.frames]
     features = [
         pooled_features(redetector, np.stack([pictures[n] for n in config.window_of(frame)])) for frame in config.frames
     ]
@@ -55,7 +57,7 @@ def measure(pictures: Pictures, truth: TownTruth, redetector: Redetector, config
         overlap.append([overlap_counts(f.cells, truth.cells(n)) for n, f in zip(numbers, found)])
         boxes += [f.boxes for f in found]
     colors = SeenColors.joined([
-        seen_colors(n, pictures[n], truth.frame(n).instance, truth.cars(n), _COLOR_PIXELS * size)
+        seen_colors(n, pictures[n], frames.instance(n), truth.cars(n), _COLOR_PIXELS * size)
         for n in config.color_frames
     ])  # fmt: skip
     return {

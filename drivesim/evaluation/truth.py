@@ -24,37 +24,60 @@ COLOR_RANGE = 30.0  # [m] within which the colour of a car is looked at
 
 
 @dataclass(frozen=True, eq=False)
+class TrueFrames:
+    """What the cameras truly saw of one drive; of `frames` [N] pictures and track ids, of `measured` [F] all labels."""
+
+    rows: Mapping[str, NDArray[Any]]
+
+    def images(self, number: int) -> NDArray[np.uint8]:
+        """Pictures [V, H, W, 3] of a wanted frame."""
+        return self.rows["images"][self._place("frames", number)]
+
+    def instance(self, number: int) -> NDArray[np.int64]:
+        """Track ids [V, H, W] of a wanted frame, -1 where there is none."""
+        return self.rows["instance"][self._place("frames", number)]
+
+    def labelled(self, number: int) -> RenderedFrame:
+        """All that was rendered of a measured frame."""
+        place = self._place("measured", number)
+        depth, semantic = self.rows["depth"][place], self.rows["semantic"][place]
+        return RenderedFrame(self.images(number), depth, semantic, self.instance(number))
+
+    def _place(self, name: str, number: int) -> int:
+        return int(np.flatnonzero(self.rows[name] == number)[0])
+
+
+@dataclass(frozen=True, eq=False)
 class TownTruth:
-    """The truth of one drive, read from its file when it is asked for."""
+    """The truth of one drive: files of its layout and of what the cameras saw, which is much more."""
 
     seed: int
-    file: Path
+    folder: Path
 
-    @cached_property
-    def _rows(self) -> Mapping[str, NDArray[Any]]:
-        with np.load(self.file) as rows:
-            return dict(rows)
-
-    def frame(self, number: int) -> RenderedFrame:
-        """What was rendered of a wanted frame."""
-        row = int(np.flatnonzero(self._rows["frames"] == number)[0])
-        return RenderedFrame(*(self._rows[name][row] for name in ("images", "depth", "semantic", "instance")))
+    def frames(self) -> TrueFrames:
+        """What the cameras saw, read from its file."""
+        with np.load(self.folder / "frames.npz") as rows:
+            return TrueFrames(dict(rows))
 
     def cells(self, number: int) -> NDArray[np.bool_]:
         """Map cells [M, CELLS, CELLS] of a frame that is read."""
-        return self._rows["cells"][self._reading(number)]
+        return self._layout["cells"][self._reading(number)]
 
     def boxes(self, number: int) -> Boxes:
         """Seen boxes of a frame that is read."""
-        return unpack_boxes(self._rows, self._reading(number))
+        return unpack_boxes(self._layout, self._reading(number))
 
     def cars(self, number: int) -> NDArray[np.int64]:
         """Track ids of the vehicles within COLOR_RANGE at a frame whose colours are looked at."""
-        rows = self._rows
-        return rows["car_track"][rows["car_frame"] == number]
+        return self._layout["car_track"][self._layout["car_frame"] == number]
+
+    @cached_property
+    def _layout(self) -> Mapping[str, NDArray[Any]]:
+        with np.load(self.folder / "layout.npz") as rows:
+            return dict(rows)
 
     def _reading(self, number: int) -> int:
-        return int(np.flatnonzero(self._rows["readings"] == number)[0])
+        return int(np.flatnonzero(self._layout["readings"] == number)[0])
 
 
 def rig_of(config: EvaluationConfig) -> CameraRig:
@@ -68,29 +91,36 @@ def scenes_of(config: EvaluationConfig, seed: int) -> list[Scene]:
 
 
 def record_truth(config: EvaluationConfig, seed: int, folder: Path) -> TownTruth:
-    """The truth of a town, from its file if there is one."""
-    truth = TownTruth(seed, folder / "truth.npz")
-    if truth.file.exists():
+    """The truth of a town, from its files if they are there."""
+    truth = TownTruth(seed, folder)
+    if (folder / "layout.npz").exists():
         return truth
-    rig, scenes, wanted = rig_of(config), scenes_of(config, seed), config.wanted
-    raycaster = Raycaster(rig, config.samples_per_pixel)
+    scenes, wanted = scenes_of(config, seed), config.wanted
+    raycaster = Raycaster(rig_of(config), config.samples_per_pixel)
     frames = {number: raycaster.render(scenes[number]) for number in wanted}
+    seen_rows = {name: np.stack([getattr(frames[n], name) for n in wanted]) for name in ("images", "instance")}
+    labels = {name: np.stack([getattr(frames[n], name) for n in config.frames]) for name in ("depth", "semantic")}
+    numbers = {"frames": np.array(wanted), "measured": np.array(config.frames)}
+    save_rows(folder / "frames.npz", numbers | seen_rows | labels)
+    save_rows(folder / "layout.npz", _layout_rows(config, scenes, frames))
+    return truth
+
+
+def _layout_rows(
+    config: EvaluationConfig, scenes: list[Scene], frames: Mapping[int, RenderedFrame]
+) -> dict[str, NDArray[Any]]:
     readings = sorted({number for frame in config.frames for number in config.readings_of(frame)})
     layouts = [layout_of(scenes[number]) for number in readings]
-    boxes = [seen(b, frames[n].instance, least_pixels(rig)) for n, (_, b) in zip(readings, layouts)]
+    least = least_pixels(rig_of(config))
+    boxes = [seen(b, frames[n].instance, least) for n, (_, b) in zip(readings, layouts)]
     cars = [_cars_near(scenes[number]) for number in config.color_frames]
-    rows = {
-        "frames": np.array(wanted),
-        **{name: np.stack([getattr(frames[n], name) for n in wanted])
-           for name in ("images", "depth", "semantic", "instance")},
+    return {
         "readings": np.array(readings),
         "cells": np.stack([cells for cells, _ in layouts]),
         **pack_boxes(boxes),
         "car_track": np.concatenate([np.zeros(0, np.int64), *cars]),
         "car_frame": np.repeat(np.array(config.color_frames, np.int64), [len(ids) for ids in cars]),
-    }  # fmt: skip
-    save_rows(truth.file, rows)
-    return truth
+    }
 
 
 def _cars_near(scene: Scene) -> NDArray[np.int64]:

@@ -42,8 +42,8 @@ def record(found: Boxes, brightness: float, keeps: bool = True) -> Record:
 @pytest.fixture
 def truth(tmp_path: Path) -> TownTruth:
     wanted = boxes((5, 0), (10, 5), (31, 0))
-    save_rows(tmp_path / "truth.npz", {"readings": np.array(READINGS)} | pack_boxes([wanted] * 4))
-    return TownTruth(900_000, tmp_path / "truth.npz")
+    save_rows(tmp_path / "layout.npz", {"readings": np.array(READINGS)} | pack_boxes([wanted] * 4))
+    return TownTruth(900_000, tmp_path)
 
 
 def test_figures_of_a_row(truth: TownTruth) -> None:
