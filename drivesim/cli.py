@@ -10,7 +10,7 @@ COMMANDS = {
     "drive": "let a policy drive; writes a video and a JSON trace",
     "record": "let a policy drive many times; writes episodes for imitation and a nuScenes-format data set",
     "data": "write a nuScenes-format data set of the town, or layouts and clips for training",
-    "train": "train the image codec, the stage generator or the predictor",
+    "train": "train the image codec, the stage generator, the predictor or the re-detector",
     "evaluate": "put policies through a suite of scenarios; writes tables and a report with films of the failures",
     "evaluate-video": "compare generated drives with their ray-cast truth; writes a table and contact sheets",
     "evaluate-predictor": "measure predicted layouts against simple motion, and predicted traffic in a closed loop",

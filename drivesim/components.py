@@ -22,6 +22,9 @@ from drivesim.generators.stage.stages import freeze_others, training_stage
 from drivesim.predictor.network import ConditionPredictor, PredictorConfig, load_predictor
 from drivesim.predictor.objective import PredictorObjective, PredictorObjectiveConfig
 from drivesim.predictor.recording import LayoutBatches
+from drivesim.redetector.data import LayoutPictures
+from drivesim.redetector.network import Redetector, RedetectorConfig, load_redetector
+from drivesim.redetector.objective import RedetectorObjective, RedetectorObjectiveConfig
 from drivesim.train import TrainConfig, Trainer
 from drivesim.weights_io import save_weights
 
@@ -74,7 +77,24 @@ def train_predictor(options: Options) -> Path:
     return _export(trainer.folder / "weights", "predictor", predictor, asdict(predictor.config))
 
 
-COMPONENTS = {"codec": train_codec, "predictor": train_predictor, "stage": train_stage}
+def train_redetector(options: Options) -> Path:
+    """Trains the re-detector on clips and the layouts that they show; returns the weights folder."""
+    config = TrainConfig(**options["train"])
+    start = options.get("start")
+    redetector = load_redetector(start) if start else Redetector(RedetectorConfig(**_tuples(options["model"])))
+    objective = RedetectorObjective(redetector, RedetectorObjectiveConfig(**options["objective"]))
+    batches = LayoutPictures(
+        options["data"], options["targets"], int(options["batch"]), config.seed, int(options["stride"])
+    )
+    trainer = Trainer(objective, batches, config)
+    trainer.run()
+    objective.load_state_dict(trainer.averaged())
+    return _export(trainer.folder / "weights", "redetector", redetector, asdict(redetector.config))
+
+
+COMPONENTS = {
+    "codec": train_codec, "predictor": train_predictor, "redetector": train_redetector, "stage": train_stage,
+}  # fmt: skip
 
 
 def train(component: str, options: Options) -> Path:

@@ -23,8 +23,10 @@ from drivesim.evaluation import EvaluationConfig, evaluate
 from drivesim.generators.stage.network import NetworkConfig
 from drivesim.generators.stage.objective import ObjectiveConfig
 from drivesim.generators.stage.stages import training_stage
+from drivesim.redetector.network import Redetector, RedetectorConfig
 from drivesim.town.rig import nuscenes_rig
 from drivesim.train import TrainConfig
+from drivesim.weights_io import save_weights
 from drivesim.world import TownSource
 from tests.hydra_run import run_command
 
@@ -127,9 +129,21 @@ def test_the_three_stages_follow_each_other(clips: Path, weights: Path, tmp_path
 
 
 def test_evaluation_writes_its_table(weights: Path, tmp_path: Path) -> None:
+    """Every file is there, and a run that is repeated takes what is measured already."""
+    redetector = Redetector(RedetectorConfig((8, 8, 8), 8, (8, 8, 8), (0.0,)))
+    (tmp_path / "redetector.json").write_text(json.dumps(asdict(redetector.config)))
+    save_weights(redetector, tmp_path / "redetector.safetensors")
     options = {"weights": str(weights), "image_size": SIZE}
-    config = EvaluationConfig(str(tmp_path), towns=1, frames=(1, 2), steps=(1,), trials=1, generator_options=options)
-    out = evaluate(replace(config, samples_per_pixel=1))
+    config = EvaluationConfig(str(tmp_path / "out"), towns=1, frames=(1, 2), steps=(1,), trials=1, window=2,
+                              color_every=2, samples_per_pixel=1, redetector=str(tmp_path),
+                              generator_options=options)  # fmt: skip
+    out = evaluate(config)
     table = (out / "table.md").read_text()
     assert "| 1 step |" in table and "| codec |" in table and "steering:" in table
-    assert (out / "contact_1.png").stat().st_size > 1000
+    assert {"scores.json", "scores.csv", "plots.png", "contact_1.png"} <= {path.name for path in out.iterdir()}
+    scores = json.loads((out / "scores.json").read_text())
+    assert scores["ray-cast"]["found"] in ([1.0, 1.0], [None, None]) and scores["ray-cast"]["sharpness"] == [1.0, 1.0]
+    assert scores["1 step"]["features"][0] > scores["ray-cast"]["features"][0]
+    written = (out / "towns" / "900000" / "1_step.npz").stat().st_mtime_ns
+    evaluate(replace(config, trials=0))
+    assert (out / "towns" / "900000" / "1_step.npz").stat().st_mtime_ns == written

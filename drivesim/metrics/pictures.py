@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 
@@ -28,3 +29,13 @@ def gradient_energy(pictures: NDArray[np.uint8]) -> float:
 def sharpness(pictures: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
     """RMS horizontal gradient of the pictures relative to that of the truth; 1 is as sharp as the truth."""
     return float(np.sqrt(gradient_energy(pictures) / gradient_energy(truth)))
+
+
+def ssim(pictures: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
+    """Structural similarity (Wang et al. 2004) of uint8 pictures [N, H, W, 3], by torchmetrics with its defaults."""
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    found, wanted = (torch.from_numpy(np.ascontiguousarray(p)).permute(0, 3, 1, 2).float() for p in (pictures, truth))
+    value = structural_similarity_index_measure(found, wanted, data_range=255.0)
+    assert isinstance(value, torch.Tensor)  # a tuple only where the whole map is asked for
+    return float(value)

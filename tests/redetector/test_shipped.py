@@ -1,0 +1,43 @@
+"""The re-detector that comes with the package reads a town that it never saw."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from drivesim.metrics.detection import are_found
+from drivesim.metrics.segmentation import intersection_over_union, overlap_counts
+from drivesim.redetector.data import least_pixels
+from drivesim.redetector.layout import MAP_GROUPS, layout_of, seen
+from drivesim.redetector.network import SHIPPED, load_redetector
+from drivesim.redetector.reader import read
+from drivesim.town.raycast import Raycaster
+from drivesim.town.rig import nuscenes_rig
+from drivesim.world import TownSource
+
+
+def test_weights_are_small_and_documented() -> None:
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 3 * 10**6
+    assert "drivesim train component=redetector" in (SHIPPED / "card.md").read_text()
+
+
+def test_it_reads_the_road_and_most_vehicles_of_held_out_towns() -> None:
+    """Far better than by guessing: the layout of another town scores next to nothing."""
+    rig, redetector = nuscenes_rig((72, 128)), load_redetector()
+    pictures, cells, boxes = [], [], []
+    for town in (900_010, 900_011, 900_012):
+        scene = TownSource(rig=rig).reset(0, {"town": town}).scene
+        frame = Raycaster(rig, 2).render(scene)
+        asked, around = layout_of(scene)
+        near = seen(around, frame.instance, 4 * least_pixels(rig))
+        pictures.append(frame.images)
+        cells.append(asked)
+        boxes.append(near.take((near.group == 0) & (np.hypot(*near.centre[:, :2].T) < 20.0)))
+    found = read(redetector, np.stack(pictures), rig)
+    road = list(MAP_GROUPS).index("drivable_area")
+    right = intersection_over_union(np.stack([overlap_counts(f.cells, c) for f, c in zip(found, cells)]))
+    wrong = intersection_over_union(
+        np.stack([overlap_counts(f.cells, c) for f, c in zip(found, cells[1:] + cells[:1])])
+    )
+    assert right[road] > 0.7 and np.nanmean(right) > np.nanmean(wrong) + 0.2
+    hits = np.concatenate([are_found(b, f.boxes, 2.0, 0.3) for b, f in zip(boxes, found)])
+    assert len(hits) >= 5 and hits.mean() > 0.6
