@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from drivesim.bench_roofline import FlopClock, MatmulPeak, StageClock
-from drivesim.bench_sizes import SIZES, Parts, in_float32, load_parts
+from drivesim.bench_sizes import SIZES, Parts, load_parts
 from drivesim.bench_streams import STAGES, Material, PlainStream, Stream
 
 
@@ -111,12 +111,7 @@ def measure(
 
 @torch.no_grad()
 def count_flops(parts: Parts, steps: int, device: str, seed: int) -> dict[str, float]:
-    """FLOPs per stage of a frame of one world that reads past frames, as the parts do it.
-
-    On a processor those of the same layers in float32: merged ones in bfloat16 are unknown to the counter.
-    """
-    if torch.device(device).type == "cpu":
-        parts = in_float32(parts)
+    """FLOPs per stage of a frame of one world that reads past frames."""
     stream = Stream(parts, Material(parts.conditions, parts.image_size, 1, device, seed), steps)
     stream.frame()
     clock = FlopClock()

@@ -8,7 +8,9 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_flop_count
+
+from drivesim.nn.inference import PACKED
 
 _SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product is the peak
 
@@ -45,7 +47,7 @@ class FlopClock:
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         """Counts a stage. Not under `torch.inference_mode`, which hides operations from the counter."""
-        with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
+        with FlopCounterMode(display=False, custom_mapping=_UNKNOWN) as counter:
             yield
         self.flops[stage] = self.flops.get(stage, 0.0) + float(counter.get_total_flops())
 
@@ -54,8 +56,16 @@ def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> in
     return int(sdpa_flop_count(query, key, value))
 
 
-# Attention on a processor, which torch does not count by itself.
-_ATTENTION: dict[Any, Any] = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+def _convolution_flops(x: Any, second: Any, third: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    """Of a packed convolution, whose weights come second, or third where something is added."""
+    weight = third if third is not None and len(third) == 4 else second
+    return int(conv_flop_count(x, weight, out_shape))
+
+
+# Operations on processors that torch does not count by itself.
+_UNKNOWN: dict[Any, Any] = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+if PACKED:
+    _UNKNOWN[torch.ops.mkldnn._convolution_pointwise] = _convolution_flops
 
 
 class MatmulPeak:

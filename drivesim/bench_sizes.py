@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +51,6 @@ def load_parts(size: str, dtype: str = "bfloat16", device: str = "cpu", prepared
         raise ValueError(f"devices: found {device!r} on a machine without such a GPU, accepted 'cpu'")
     network, codec = _stable_diffusion() if size == "paper" else (load_network(SHIPPED), load_codec(SHIPPED))
     return as_it_runs(Parts(network, codec, SIZES[size]), DTYPES[dtype], device, prepared)
-
-
-def in_float32(parts: Parts) -> Parts:
-    """A copy of prepared parts in float32."""
-    copies = Parts(copy.deepcopy(parts.network), copy.deepcopy(parts.codec), parts.image_size)
-    return as_it_runs(copies, torch.float32, str(next(parts.network.parameters()).device), prepared=True)
 
 
 def as_it_runs(parts: Parts, dtype: torch.dtype, device: str, prepared: bool) -> Parts:

@@ -17,6 +17,7 @@ from drivesim.bench_sizes import Parts, as_it_runs, load_parts
 from drivesim.bench_streams import STAGES, Material, PlainStream, Stream
 from drivesim.commands import bench as bench_command
 from drivesim.generators.stage.memory import LENGTH
+from drivesim.nn.inference import PACKED
 from tests.generators.test_stage import SIZE, tiny_codec, tiny_network
 from tests.hydra_run import run_command
 
@@ -41,6 +42,12 @@ def test_operations_are_counted_as_their_closed_forms_say() -> None:
         "attention": 2 * 2.0 * 2 * 5 * 7 * 11 * 8,
         "matrix": 2 * 2.0 * 3 * 4 * 5,
     }
+
+
+@pytest.mark.skipif(not PACKED, reason="this processor or build of torch has no packed convolutions in bfloat16")
+def test_packed_layers_count_like_those_that_they_stand_for() -> None:
+    packed = count_flops(parts(prepared=True, dtype=torch.bfloat16), 2, "cpu", 0)
+    assert packed == count_flops(parts(prepared=True), 2, "cpu", 0)
 
 
 def test_stages_that_come_again_add_up() -> None:

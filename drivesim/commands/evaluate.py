@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def run_suite(settings: dict[str, Any]) -> Path:
     jobs = {(job.entrant.name, job.drive.name): job for job in plan.jobs(out)}
     failed = [(jobs[row["policy"], row["drive"]], row) for row in failures(rows) if "error" not in row]
     filmed = [pair for e in plan.entrants for pair in [p for p in failed if p[0].entrant == e][: settings["films"]]]
-    films = film_failures(filmed, out / "films", settings["workers"])
+    here = settings["workers"] if settings["executor"] == "processes" else os.cpu_count() or 1  # films stay here
+    films = film_failures(filmed, out / "films", min(here, settings["workers"]))
     about = ", ".join(f"{key} {value}" for key, value in settings["env"].items())
     write_report(out / "report.html", f"Suite {settings['suite']}", rows, films, f"Environment: {about}.", base)
     text = markdown(rows, settings.get("against"))
