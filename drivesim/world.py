@@ -137,14 +137,14 @@ def _tables(window: TownWindow) -> LaneTables:
     return lane_tables(window.map, window.parked)
 
 
-def _look_forward(town: Town, window: TownWindow, route: Route) -> Preparation | None:
+def _look_forward(world: TownWorld, window: TownWindow, route: Route) -> Preparation | None:
     """Makes one more piece of the window that the route leads to next, so that no step has to make all of it."""
     places = route.points[route.at : route.at + _FORESIGHT, :2]
     if _is_in(window, *places[-1].tolist()):
-        return None
+        return world.ahead
     x0, y0, x1, y1 = window.map.bounds
     beyond = np.abs(places - (0.5 * (x0 + x1), 0.5 * (y0 + y1))).max(axis=1) > 0.5 * (x1 - x0) - _REACH
-    return town.prepare(places[beyond.argmax()], partial(_derived, seen=has_pyramid(window.map)))
+    return world.streets.prepare(places[beyond.argmax()], partial(_derived, seen=has_pyramid(window.map)))
 
 
 def _derived(window: TownWindow, seen: bool) -> Iterator[None]:
@@ -295,7 +295,7 @@ class TownSource:
             window = world.streets.window(ego.xy)
         tables = _tables(window)
         route = follow(world.route, tables, ego)
-        ahead = _look_forward(world.streets, window, route)
+        ahead = _look_forward(world, window, route)
         model = self.model if script is None else self._model(script.scenario.traffic)
         if script is not None:
             others = objects_of(traffic, before.ego, self.vehicle) if script.needs_others else None

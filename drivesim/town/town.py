@@ -6,6 +6,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -28,10 +29,10 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 _Part = tuple[Hashable, Callable[[], Element]]
 
-# A window has about 130 elements, and its neighbours share most of them: elements live as long as a window that has
-# them. With what is derived from it, a window takes up to 15 MB, so only the latest is kept for those who ask later;
-# others live as long as some world is in them or comes to them, and so memory stays flat.
-_WINDOW_CACHE = 1
+# A window has about 130 elements, and the next one shares most of them. More are kept only as long as a window has
+# them, so that memory stays flat. With what is derived from it, a window takes up to 15 MB, so only the latest is kept
+# for those who ask later; others live as long as some world is in them or comes to them.
+_ELEMENT_CACHE, _WINDOW_CACHE = 176, 1
 _LOOKS = (  # cumulative share of towns
     (0.35, Tags("sunny", "day")),
     (0.55, Tags("overcast", "day")),
@@ -75,6 +76,7 @@ class Town:
         self.seed = int(seed)
         self.network = Network(self.seed)
         self._elements: WeakValueDictionary[Hashable, Element] = WeakValueDictionary()
+        self._recent: OrderedDict[Hashable, Element] = OrderedDict()
         self._windows: WeakValueDictionary[Node, TownWindow] = WeakValueDictionary()
         self._elements_of: WeakKeyDictionary[TownWindow, list[Element]] = WeakKeyDictionary()
         self._latest: OrderedDict[Node, TownWindow] = OrderedDict()
@@ -102,13 +104,8 @@ class Town:
         return self._window(self.cell(xy))
 
     def _window(self, cell: Node) -> TownWindow:
-        return _cached(self._latest, _WINDOW_CACHE, cell, lambda: self._kept_window(cell))
-
-    def _kept_window(self, cell: Node) -> TownWindow:
-        window = self._windows.get(cell)
-        if window is None:
-            window = self._windows[cell] = self._make_window(cell)
-        return window
+        make = partial(_shared, self._windows, cell, lambda: self._make_window(cell))
+        return _cached(self._latest, _WINDOW_CACHE, cell, make)
 
     def prepare(self, xy: NDArray[np.float64], derive: Callable[[TownWindow], Iterator[None]]) -> Preparation:
         """Makes one more piece of the window around the cell of a place [2] [m], if it lacks any.
@@ -182,10 +179,15 @@ class Town:
         return [self._element(key, make).outline for key, make in around]
 
     def _element(self, key: Hashable, make: Callable[[], Element]) -> Element:
-        element = self._elements.get(key)
-        if element is None:
-            element = self._elements[key] = make()
-        return element
+        return _cached(self._recent, _ELEMENT_CACHE, key, partial(_shared, self._elements, key, make))
+
+
+def _shared(known: WeakValueDictionary[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
+    """Value of a key, made when nobody has it."""
+    value = known.get(key)
+    if value is None:
+        value = known[key] = make()
+    return value
 
 
 def _cached(cache: OrderedDict[Key, Value], limit: int, key: Key, make: Callable[[], Value]) -> Value:

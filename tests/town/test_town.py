@@ -102,7 +102,8 @@ def test_the_same_window_is_the_same_object() -> None:
     assert town.window(HERE).cell == town.cell(HERE) == (0, 0) and town.cell(np.array([-1.0, 111.0])) == (-1, 1)
 
 
-def test_forgotten_elements_come_back_equal() -> None:
+def test_forgotten_elements_come_back_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivesim.town.town._ELEMENT_CACHE", 20)
     town = Town(5)
     assert len(town.window(HERE).map.lane_graph) and set(town._elements) >= {("node", (0, 0))}
     town.window(HERE + 900.0)
