@@ -38,8 +38,14 @@ class Events:
 
 def ego_corners(ego: EgoState, shape: VehicleShape) -> list[tuple[float, float]]:
     """Corners (x, y) [m] of the ego body on the ground, counter-clockwise from the front left one."""
-    (c, s), (x, y) = ego.pose[:2, 0].tolist(), ego.pose[:2, 3].tolist()
-    front, rear, side = shape.length - shape.rear_overhang, -shape.rear_overhang, 0.5 * shape.width
+    pose = np.ascontiguousarray(ego.pose)
+    return corners_at(pose, shape.length - shape.rear_overhang, -shape.rear_overhang, 0.5 * shape.width)
+
+
+@compiled
+def corners_at(pose: NDArray[np.float64], front: float, rear: float, side: float) -> list[tuple[float, float]]:
+    """`ego_corners` of a body that reaches so far [m] to the front, to the rear (negative) and to its sides."""
+    (c, _, _, x), (s, _, _, y) = pose[:2].tolist()
     corners = ((front, side), (rear, side), (rear, -side), (front, -side))
     return [(x + c * a - s * b, y + s * a + c * b) for a, b in corners]
 

@@ -26,18 +26,18 @@ class RoutePosition:
 
 def locate(route: NDArray[np.float64], ego: EgoState) -> RoutePosition:
     """Position on route points [R, 3] (x, y, heading)."""
-    x, y = ego.pose[:2, 3].tolist()
-    row = nearest_row(np.ascontiguousarray(route, np.float64), x, y, 0, len(route))
+    return RoutePosition(*foot(np.ascontiguousarray(route, np.float64), np.ascontiguousarray(ego.pose)))
+
+
+@compiled
+def foot(route: NDArray[np.float64], pose: NDArray[np.float64]) -> tuple[int, float, float, float, tuple[float, float]]:
+    """Fields of the `RoutePosition` of a pose [4, 4] on route points [R, 3]."""
+    (ex, _, _, x), (ey, _, _, y) = pose[:2].tolist()
+    row = nearest_row(route, x, y, 0, len(route))
     px, py, heading = route[row].tolist()
     c, s = math.cos(heading), math.sin(heading)
-    ex, ey = ego.pose[:2, 0].tolist()
-    return RoutePosition(
-        row,
-        c * (x - px) + s * (y - py),
-        c * (y - py) - s * (x - px),
-        math.atan2(c * ey - s * ex, c * ex + s * ey),
-        (c, s),
-    )
+    along, offset = c * (x - px) + s * (y - py), c * (y - py) - s * (x - px)
+    return row, along, offset, math.atan2(c * ey - s * ex, c * ex + s * ey), (c, s)
 
 
 @compiled
@@ -86,10 +86,19 @@ def _stride(route: NDArray[np.float64], position: RoutePosition, spacing: float)
 
 
 def _in_ego_frame(chosen: NDArray[np.float64], position: RoutePosition, ego: EgoState) -> NDArray[np.float64]:
-    x, y = ego.pose[:2, 3].tolist()
-    c, s = ego.pose[:2, 0].tolist()
-    dx = chosen[:, 0] + position.along * np.cos(chosen[:, 2]) - x
-    dy = chosen[:, 1] + position.along * np.sin(chosen[:, 2]) - y
+    chosen, pose = np.ascontiguousarray(chosen, np.float64), np.ascontiguousarray(ego.pose)
+    return moved_along(chosen, np.cos(chosen[:, 2]), np.sin(chosen[:, 2]), position.along, pose)
+
+
+@compiled
+def moved_along(
+    chosen: NDArray[np.float64], cosine: NDArray[np.float64], sine: NDArray[np.float64], along: float,
+    pose: NDArray[np.float64],
+) -> NDArray[np.float64]:  # fmt: skip
+    """Points [K, 2] of a route [K, 3], each moved along its own heading [m], in the frame of a pose [4, 4]."""
+    (c, _, _, x), (s, _, _, y) = pose[:2].tolist()
+    dx = chosen[:, 0] + along * cosine - x
+    dy = chosen[:, 1] + along * sine - y
     points = np.empty((len(chosen), 2))
     points[:, 0] = c * dx + s * dy
     points[:, 1] = c * dy - s * dx

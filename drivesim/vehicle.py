@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.kernels import compiled
 from drivesim.scene import EgoState, VehicleShape
 
 _STANDING = 1e-6  # [m] of travel below which the pose says nothing about the steering
@@ -49,7 +50,7 @@ class KinematicBicycle:
         speed, travel = self._drive(ego.speed, acceleration, dt)
         curvature = math.tan(steering) / self.shape.wheelbase
         return EgoState(
-            _along_arc(ego.pose, travel, curvature),
+            along_arc(np.ascontiguousarray(ego.pose), travel, curvature),
             speed=speed,
             acceleration=(speed - ego.speed) / dt,
             steering=steering,
@@ -117,7 +118,8 @@ class KinematicBicycle:
         return acceleration, math.atan(self.shape.wheelbase * bend / bend_weight)
 
 
-def _along_arc(pose: NDArray[np.float64], travel: float, curvature: float) -> NDArray[np.float64]:
+@compiled
+def along_arc(pose: NDArray[np.float64], travel: float, curvature: float) -> NDArray[np.float64]:
     """Flat pose [4, 4] after `travel` [m] on an arc of `curvature` [1/m]."""
     x, y, z = pose[:3, 3].tolist()
     yaw = math.atan2(float(pose[1, 0]), float(pose[0, 0]))

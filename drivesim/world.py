@@ -21,7 +21,7 @@ from drivesim.scenarios.staging import raise_curtain, set_up, set_up_elsewhere
 from drivesim.scene import TIMES_OF_DAY, WEATHERS, CameraRig, EgoState, Scene, Tags, Tracks, VehicleShape
 from drivesim.town.hashing import mix
 from drivesim.town.rig import nuscenes_rig
-from drivesim.town.town import Town, TownWindow
+from drivesim.town.town import Preparation, Town, TownWindow
 from drivesim.traffic import Demand, LaneTables, ReactiveTraffic, TrafficState, empty_state, lane_tables, tracks_of
 from drivesim.traffic.driving import objects_of
 from drivesim.traffic.paths import open_lane
@@ -116,6 +116,7 @@ class TownWorld:
     step_index: int = 0
     script: Script | None = None  # of the scenario that is played
     predicted: PredictedState | None = None  # with traffic="predicted", what `traffic` is taken from
+    ahead: Preparation | None = None  # of the window that the route leads to next
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TownWorld:
         return self
@@ -136,14 +137,14 @@ def _tables(window: TownWindow) -> LaneTables:
     return lane_tables(window.map, window.parked)
 
 
-def _look_forward(town: Town, window: TownWindow, route: Route) -> None:
+def _look_forward(world: TownWorld, window: TownWindow, route: Route) -> Preparation | None:
     """Makes one more piece of the window that the route leads to next, so that no step has to make all of it."""
     places = route.points[route.at : route.at + _FORESIGHT, :2]
     if _is_in(window, *places[-1].tolist()):
-        return
+        return world.ahead
     x0, y0, x1, y1 = window.map.bounds
     beyond = np.abs(places - (0.5 * (x0 + x1), 0.5 * (y0 + y1))).max(axis=1) > 0.5 * (x1 - x0) - _REACH
-    town.prepare(places[beyond.argmax()], partial(_derived, seen=has_pyramid(window.map)))
+    return world.streets.prepare(places[beyond.argmax()], partial(_derived, seen=has_pyramid(window.map)))
 
 
 def _derived(window: TownWindow, seen: bool) -> Iterator[None]:
@@ -294,7 +295,7 @@ class TownSource:
             window = world.streets.window(ego.xy)
         tables = _tables(window)
         route = follow(world.route, tables, ego)
-        _look_forward(world.streets, window, route)
+        ahead = _look_forward(world, window, route)
         model = self.model if script is None else self._model(script.scenario.traffic)
         if script is not None:
             others = objects_of(traffic, before.ego, self.vehicle) if script.needs_others else None
@@ -323,7 +324,7 @@ class TownSource:
         )  # fmt: skip
         return TownWorld(
             scene, route, traffic, window, standing, (x0, y0), world.town, world.seed, world.streets,
-            world.step_index + 1, script, predicted,
+            world.step_index + 1, script, predicted, ahead,
         )  # fmt: skip
 
     def history_frames(self, world: TownWorld) -> None:

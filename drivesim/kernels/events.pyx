@@ -12,6 +12,17 @@ def configure(dict names):
     """There are no constants to take over."""
 
 
+def corners_at(cnp.ndarray pose, double front, double rear, double side):
+    cdef double* pose_ = floats(pose, 16, "ego.pose")
+    cdef double c = pose_[0], x = pose_[3], s = pose_[4], y = pose_[7]
+    return [
+        (x + c * front - s * side, y + s * front + c * side),
+        (x + c * rear - s * side, y + s * rear + c * side),
+        (x + c * rear - s * -side, y + s * rear + c * -side),
+        (x + c * front - s * -side, y + s * front + c * -side),
+    ]
+
+
 def near_rows(cnp.ndarray position, cnp.ndarray size, double x, double y, double extent):
     cdef Py_ssize_t tracks = cnp.PyArray_DIM(position, 0), i
     cdef double* position_ = floats(position, 3 * tracks, "tracks.position")

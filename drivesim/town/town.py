@@ -6,8 +6,9 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +29,9 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 _Part = tuple[Hashable, Callable[[], Element]]
 
-# A window has about 130 elements, and the next one shares most of them; more are not kept, so that memory stays flat.
-# With what is derived from it, a window takes up to 15 MB, so only the latest is kept for those who ask later; others
-# live as long as some world is in them.
+# A window has about 130 elements, and the next one shares most of them. More are kept only as long as a window has
+# them, so that memory stays flat. With what is derived from it, a window takes up to 15 MB, so only the latest is kept
+# for those who ask later; others live as long as some world is in them or comes to them.
 _ELEMENT_CACHE, _WINDOW_CACHE = 176, 1
 _LOOKS = (  # cumulative share of towns
     (0.35, Tags("sunny", "day")),
@@ -51,6 +52,21 @@ class TownWindow:
     cell: Node
 
 
+class Preparation:
+    """A window in the making, for whoever keeps this; all who come to the same place share it."""
+
+    def __init__(self, pieces: Iterator[TownWindow | None]) -> None:
+        self._pieces = pieces
+        self.window: TownWindow | None = None
+
+    def go_on(self) -> None:
+        """Makes one more piece, if any is lacking."""
+        self.window = next(self._pieces, self.window)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()  # elsewhere it begins anew
+
+
 class Town:
     """Endless town of a seed. Seeds from 900,000 upward are for evaluation only."""
 
@@ -59,10 +75,12 @@ class Town:
             raise ValueError(f"Town: found seed {seed}, accepted an integer >= 0")
         self.seed = int(seed)
         self.network = Network(self.seed)
-        self._elements: OrderedDict[Hashable, Element] = OrderedDict()
+        self._elements: WeakValueDictionary[Hashable, Element] = WeakValueDictionary()
+        self._recent: OrderedDict[Hashable, Element] = OrderedDict()
         self._windows: WeakValueDictionary[Node, TownWindow] = WeakValueDictionary()
+        self._elements_of: WeakKeyDictionary[TownWindow, list[Element]] = WeakKeyDictionary()
         self._latest: OrderedDict[Node, TownWindow] = OrderedDict()
-        self._underway: tuple[Node, Iterator[None]] | None = None  # the window that `prepare` is about
+        self._underway: WeakValueDictionary[Node, Preparation] = WeakValueDictionary()
 
     def __reduce__(self) -> tuple[type[Town], tuple[int]]:
         return Town, (self.seed,)
@@ -86,33 +104,35 @@ class Town:
         return self._window(self.cell(xy))
 
     def _window(self, cell: Node) -> TownWindow:
-        return _cached(self._latest, _WINDOW_CACHE, cell, lambda: self._kept_window(cell))
+        make = partial(_shared, self._windows, cell, lambda: self._make_window(cell))
+        return _cached(self._latest, _WINDOW_CACHE, cell, make)
 
-    def _kept_window(self, cell: Node) -> TownWindow:
-        window = self._windows.get(cell)
-        if window is None:
-            window = self._windows[cell] = self._make_window(cell)
-        return window
-
-    def prepare(self, xy: NDArray[np.float64], derive: Callable[[TownWindow], Iterator[None]]) -> None:
+    def prepare(self, xy: NDArray[np.float64], derive: Callable[[TownWindow], Iterator[None]]) -> Preparation:
         """Makes one more piece of the window around the cell of a place [2] [m], if it lacks any.
 
         Pieces are roads, junctions and blocks, then the window, then what `derive` makes of it until its next yield.
-        Who asks for the window later need not wait for all of them; what it holds does not depend on this.
+        Who keeps what is returned and asks for the window later need not wait for all of them; what it holds does not
+        depend on this.
         """
         cell = self.cell(xy)
-        if self._underway is None or self._underway[0] != cell:
-            self._underway = cell, self._pieces(cell, derive)
-        next(self._underway[1], None)
+        preparation = self._underway.get(cell)
+        if preparation is None:
+            preparation = self._underway[cell] = Preparation(self._pieces(cell, derive))
+        preparation.go_on()
+        return preparation
 
-    def _pieces(self, cell: Node, derive: Callable[[TownWindow], Iterator[None]]) -> Iterator[None]:
+    def _pieces(self, cell: Node, derive: Callable[[TownWindow], Iterator[None]]) -> Iterator[TownWindow | None]:
+        made = []  # and kept until they are those of the window
         for key, make in self._parts(cell) if cell not in self._windows else ():
-            if key not in self._elements:
-                self._element(key, make).finish()
-                yield
+            is_new = key not in self._elements
+            made.append(self._element(key, make))
+            if is_new:
+                made[-1].finish()
+                yield None
         window = self._window(cell)
-        yield
-        yield from derive(window)
+        yield window
+        for _ in derive(window):
+            yield window
 
     def start(self, rng: np.random.Generator) -> tuple[int, float]:
         """Lane id and distance along it [m] of a start pose on a road of the origin cell."""
@@ -132,7 +152,9 @@ class Town:
         bounds = (x0, y0, x0 + width, y0 + width)
         look = mix(self.seed, 51) & 0x7FFFFFFF
         surroundings = LaterStatics(lambda: statics(elements, look))
-        return TownWindow(hd_map(elements, bounds), surroundings, parked_tracks(elements), cell)
+        window = TownWindow(hd_map(elements, bounds), surroundings, parked_tracks(elements), cell)
+        self._elements_of[window] = elements
+        return window
 
     def _parts(self, cell: Node) -> list[_Part]:
         """Keys and makers of the elements of a window."""
@@ -157,7 +179,15 @@ class Town:
         return [self._element(key, make).outline for key, make in around]
 
     def _element(self, key: Hashable, make: Callable[[], Element]) -> Element:
-        return _cached(self._elements, _ELEMENT_CACHE, key, make)
+        return _cached(self._recent, _ELEMENT_CACHE, key, partial(_shared, self._elements, key, make))
+
+
+def _shared(known: WeakValueDictionary[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
+    """Value of a key, made when nobody has it."""
+    value = known.get(key)
+    if value is None:
+        value = known[key] = make()
+    return value
 
 
 def _cached(cache: OrderedDict[Key, Value], limit: int, key: Key, make: Callable[[], Value]) -> Value:

@@ -104,11 +104,28 @@ def test_the_same_window_is_the_same_object() -> None:
 
 def test_forgotten_elements_come_back_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivesim.town.town._ELEMENT_CACHE", 20)
-    monkeypatch.setattr("drivesim.town.town._WINDOW_CACHE", 1)
     town = Town(5)
-    before = town.window(HERE)
-    town.window(HERE + 500.0)
-    assert same_map(before.map, town.window(HERE).map)
+    assert len(town.window(HERE).map.lane_graph) and set(town._elements) >= {("node", (0, 0))}
+    town.window(HERE + 900.0)
+    assert ("node", (0, 0)) not in town._elements  # it went with the window
+    assert same_map(town.window(HERE).map, window(5).map)
+
+
+def test_worlds_that_wait_for_different_windows_do_not_undo_each_others_work() -> None:
+    town, places = Town(5), [HERE, NEXT, HERE + 900.0]
+    waiting = [town.prepare(place, lambda window: iter(())) for place in places]
+    elements, pieces = len(town._elements), 3
+    while not all(one.window for one in waiting):
+        assert [town.prepare(place, lambda window: iter(())) for place in places] == waiting
+        pieces += 3
+        assert elements <= len(town._elements)
+        elements = len(town._elements)
+    assert pieces < 3 * 140
+    assert [one.window for one in waiting] == [town.window(place) for place in places]
+
+
+def test_a_window_in_the_making_is_no_part_of_a_pickle() -> None:
+    assert pickle.loads(pickle.dumps(Town(5).prepare(HERE, lambda window: iter(())))) is None
 
 
 def test_a_window_made_piece_by_piece_is_the_same() -> None:
@@ -121,10 +138,10 @@ def test_a_window_made_piece_by_piece_is_the_same() -> None:
 
     pieces = 0
     while len(made) < 2 and pieces < 400:
-        town.prepare(HERE, derive)
+        preparation = town.prepare(HERE, derive)
         pieces += 1
     assert pieces > 100  # 36 nodes, 25 blocks and the roads between, one at a time
-    assert made[0] is made[1] is town.window(HERE)
+    assert made[0] is made[1] is preparation.window is town.window(HERE)
     direct = Town(5).window(HERE)
     assert same_map(made[0].map, direct.map)
     assert same_arrays(made[0].parked, direct.parked) and same_arrays(made[0].statics, direct.statics)
@@ -139,9 +156,10 @@ def test_another_window_may_be_prepared_before_the_first_is_complete() -> None:
         made.append(window.cell)
         yield
 
-    town.prepare(HERE, derive)
+    first = town.prepare(HERE, derive)
     for _ in range(400):
-        town.prepare(NEXT, derive)
+        second = town.prepare(NEXT, derive)
+    assert first.window is None and second.window is town.window(NEXT)
     assert made == [town.cell(NEXT)]
     assert same_map(town.window(HERE).map, window(5).map)
 
