@@ -12,7 +12,7 @@ COMMANDS = {
     "data": "write a nuScenes-format data set of the town, or layouts and clips for training",
     "train": "train the image codec, the stage generator, the predictor or the re-detector",
     "evaluate": "put policies through a suite of scenarios; writes tables and a report with films of the failures",
-    "evaluate-video": "compare generated drives with their ray-cast truth; writes a table and contact sheets",
+    "evaluate-video": "compare generated drives with their ray-cast truth; writes tables, plots and contact sheets",
     "evaluate-predictor": "measure predicted layouts against simple motion, and predicted traffic in a closed loop",
     "import-scenario": "turn an OpenSCENARIO file into a scenario; lists what cannot be taken over",
     "bench": "measure time per stage, steps/s and memory",

@@ -22,6 +22,7 @@ COLUMNS = {
     "seam": "seam", "miou": "mIoU", "map": "mAP", "found": "found", "features": "features", "video": "video",
 }  # fmt: skip
 PLOTTED = ("ground", "boxes", "sharpness", "miou", "map", "found", "features", "video")
+_DIGITS = {"features": 4, "video": 4}
 _COLOR_AGES = (12, 60, 120, 240, 600, 1200)
 
 
@@ -45,7 +46,7 @@ def frame_table(rows: Mapping[str, Scores], frames: Sequence[int]) -> str:
     lines = ["| | frame | " + " | ".join(COLUMNS.values()) + " |", "|---" * (2 + len(COLUMNS)) + "|"]
     for name, row in rows.items():
         for index, frame in enumerate(frames):
-            cells = " | ".join(_cell(row.figures[column][index]) for column in COLUMNS)
+            cells = " | ".join(_cell(row.figures[column][index], _DIGITS.get(column, 2)) for column in COLUMNS)
             lines.append(f"| {name if index == 0 else ''} | {frame} | {cells} |")
     return "\n".join(lines) + "\n"
 
@@ -66,8 +67,8 @@ def color_table(rows: Mapping[str, Scores]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(value: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else "–"
+def _cell(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}" if np.isfinite(value) else "–"
 
 
 def _plot(path: Path, rows: Mapping[str, Scores], frames: Sequence[int]) -> None:
