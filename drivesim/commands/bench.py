@@ -12,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from drivesim.bench import BenchConfig, benchmark, machine, table
 from drivesim.bench_batch import BatchConfig, BatchResult, batch_table, benchmark_batches
-from drivesim.bench_grid import GridConfig, GridResult, benchmark_grid, grid_table
 from drivesim.sources import start_options
 
 
@@ -47,7 +46,10 @@ def main(config: DictConfig) -> None:
         print(f"\nfigures  {out.resolve()}")
 
 
-def _grid(settings: dict[str, Any]) -> list[GridResult]:
+def _grid(settings: dict[str, Any]) -> list[Any]:
+    # Imported where it is needed: the peak memory of a new process is never less than what its parent had.
+    from drivesim.bench_grid import GridConfig, benchmark_grid, grid_table
+
     config = GridConfig(
         settings["sizes"], settings["batches"], settings["denoising_steps"], settings["devices"], settings["steps"],
         settings["warmup"], settings["seed"], settings["env"]["generator_options"].get("dtype", "bfloat16"),
