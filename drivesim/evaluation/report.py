@@ -80,6 +80,8 @@ def _plot(path: Path, rows: Mapping[str, Scores], frames: Sequence[int]) -> None
         axes.flat[len(PLOTTED)].plot(row.colors.age, row.colors.kept, label=name)
     for axis, column in zip(axes.flat, PLOTTED):
         axis.set(title=COLUMNS[column], xlabel="frame", xscale="log")
+        if column in _DIGITS:  # distances: from nearly nothing to those of pictures without a subject
+            axis.set_yscale("log", nonpositive="clip")
     axes.flat[len(PLOTTED)].set(title="colour kept", xlabel="frames since first seen", ylim=(0.0, 1.05))
     axes.flat[0].legend(fontsize=7)
     figure.savefig(path, dpi=110)
