@@ -17,13 +17,22 @@ from drivesim.env_state import EnvState
 from drivesim.events import Events
 from drivesim.generators.interface import Generator
 from drivesim.judge import Verdict, judge
-from drivesim.observations import ROUTE_POINTS, ROUTE_SPACING, Observation, Sensor, Truth, View
+from drivesim.observations import (
+    ROUTE_POINTS,
+    ROUTE_SPACING,
+    Depth,
+    Observation,
+    Semantics,
+    Sensor,
+    Truth,
+    View,
+)
 from drivesim.rewards import RewardWeights, weighted_sum
 from drivesim.route_frame import locate, points_ahead
 from drivesim.scenarios.camera_faults import faulty, remember, remembered_steps
 from drivesim.scenarios.criteria import assess, report
 from drivesim.scene import Scene
-from drivesim.sources import first_frames
+from drivesim.sources import first_frames, forget_truth
 from drivesim.timings import Stopwatch, Timings
 from drivesim.vehicle import KinematicBicycle
 
@@ -200,6 +209,8 @@ class Simulation:
         conditions = self._conditions([[scene] for scene in scenes], [None] * len(scenes), scenes)
         clock.lap("conditions")
         recorded = [first_frames(self.source, world, self.generator.spec) for world in worlds]
+        if self.generator.spec.history and not any(isinstance(sensor, (Depth, Semantics)) for sensor in self.sensors):
+            forget_truth(scenes)  # only now, as worlds may share a window
         known = [frames for frames in recorded if frames is not None]
         if known and len(known) < len(worlds):
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -78,11 +78,15 @@ def first_frames(source: WorldSource, world: World, spec: GeneratorSpec) -> NDAr
             f"generator: found one that starts from {spec.history} picture(s), and a scene that has none and cannot be "
             "ray-cast; accepted a scene with recorded pictures, or a town scene"
         )
+    return np.repeat(truth(scene, spec.image_size)[None], spec.history, axis=0)
+
+
+def forget_truth(scenes: Iterable[Scene]) -> None:
+    """Drops what ray-casting these scenes has built (80 MB per window of map), where no more pictures are taken."""
     from drivesim.town.background import forget_background
 
-    picture = truth(scene, spec.image_size)
-    forget_background(scene)  # 80 MB that nothing after this picture needs
-    return np.repeat(picture[None], spec.history, axis=0)
+    for scene in scenes:
+        forget_background(scene)
 
 
 def truth(scene: Scene, image_size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -44,7 +44,7 @@ def run_suite(settings: dict[str, Any]) -> Path:
     films = film_failures(filmed, out / "films", min(here, settings["workers"]))
     about = ", ".join(f"{key} {value}" for key, value in settings["env"].items())
     write_report(out / "report.html", f"Suite {settings['suite']}", rows, films, f"Environment: {about}.", base)
-    text = markdown(rows, settings.get("against"))
+    text = markdown(rows, base)
     out.joinpath("table.md").write_text(text)
     if settings.get("page"):
         write_into(Path(settings["page"]), settings["suite"], text)
