@@ -11,7 +11,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from drivesim.codecs.image import ImageCodec, load_codec
 from drivesim.conditions import ConditionSpec
 from drivesim.generators.stage.network import NetworkConfig, StageNetwork
-from drivesim.generators.stage.rollout import DTYPES, SHIPPED, load_network
+from drivesim.generators.stage.rollout import DTYPES, load_network
+from drivesim.generators.stage.shipped import weights_folder
 from drivesim.nn.inference import prepare_for_inference
 
 SIZES = {"tiny": (72, 128), "small": (128, 224), "paper": (256, 448)}  # pictures (height, width)
@@ -49,7 +50,11 @@ def load_parts(size: str, dtype: str = "bfloat16", device: str = "cpu", prepared
         raise ValueError(f"dtype: found {dtype!r}, accepted {sorted(DTYPES)}")
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"devices: found {device!r} on a machine without such a GPU, accepted 'cpu'")
-    network, codec = _stable_diffusion() if size == "paper" else (load_network(SHIPPED), load_codec(SHIPPED))
+    if size == "paper":
+        network, codec = _stable_diffusion()
+    else:
+        folder = weights_folder(None, SIZES[size])
+        network, codec = load_network(folder), load_codec(folder)
     return as_it_runs(Parts(network, codec, SIZES[size]), DTYPES[dtype], device, prepared)
 
 

@@ -199,6 +199,16 @@ def surface_points(
     return centres + np.clip(depth, NEAR, 2 * BOX_RANGE)[:, None] * rays
 
 
+def box_coordinates(points: NDArray, row: NDArray, tracks: Tracks) -> NDArray[np.float64]:
+    """Where on the boxes of tracks `row` [M] global points [M, 3] lie: along, across and up, 0 to 1 from rear to front,
+    right to left and bottom to top; points beyond count as on the edge."""
+    x, y, z = (points - tracks.position.take(row, 0)).T
+    yaw = tracks.yaw.take(row)
+    c, s = np.cos(yaw), np.sin(yaw)
+    local = np.stack([c * x + s * y, c * y - s * x, z], axis=-1)
+    return np.clip(local / tracks.size.take(row, 0)[:, [1, 0, 2]] + 0.5, 0.0, 1.0)
+
+
 def previous_points(points: NDArray, row: NDArray, now: Tracks, before: Tracks, dt: float) -> NDArray[np.float64]:
     """Where surface points [M, 3] of tracks `row` [M] were one step earlier, carried by the motion of their track.
 

@@ -12,7 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from drivesim.box_view import FACE_CODE, BoxCover, camera_centres, cover_with_boxes, previous_points, surface_points
+from drivesim.box_view import (
+    FACE_CODE,
+    BoxCover,
+    box_coordinates,
+    camera_centres,
+    cover_with_boxes,
+    previous_points,
+    surface_points,
+)
 from drivesim.geometry import box_corners, invert_pose, transform_points, wrap_angle
 from drivesim.ground_view import BirdsEyeView, GroundView, coverage_pyramid
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES, CameraRig, Scene
@@ -71,6 +79,9 @@ class Conditions:
     extrinsics: Tensor  # float32 [B, V, 4, 4], camera -> ego
     previous_points: Tensor | None = (
         None  # float32 [B, T, V, h, w, 3], seen surface in the previous ego frame; NaN unknown
+    )
+    box_points: Tensor | None = (
+        None  # uint8 [B, T, V, h, w, 3], seen surface along, across and up its box, 0..255 from end to end; 0 elsewhere
     )
     object_pixels: Tensor | None = None  # int32 [B, T, V, h, w], size [px] of the object seen there, 0 on background
     box_corners: Tensor | None = None  # float32 [B, T, N, 8, 3], ego frame
@@ -172,7 +183,7 @@ def _frame(
         "tags": now.tags.vector(),
     }
     if cover is not None and "warp" in spec.parts:
-        parts["previous_points"] = _previous_surface(now, before, cover, spec)
+        parts |= _surface(now, before, cover, spec)
     if cover is not None and "objects" in spec.parts:
         parts["object_pixels"] = _object_pixels(cover)
     if "boxes" in spec.parts:
@@ -224,11 +235,13 @@ def _object_pixels(cover: BoxCover) -> NDArray[np.int32]:
     return np.concatenate([[0], total]).astype(np.int32)[cover.index]
 
 
-def _previous_surface(now: Scene, before: Scene, cover: BoxCover, spec: ConditionSpec) -> NDArray[np.float32]:
-    """Surface [V, h, w, 3] that the layout tells of (ground and boxes) in the previous ego frame, NaN elsewhere."""
+def _surface(now: Scene, before: Scene, cover: BoxCover, spec: ConditionSpec) -> dict[str, NDArray]:
+    """Surface [V, h, w, 3] that the layout tells of: ground and boxes in the previous ego frame, NaN elsewhere, and
+    where on its box that of boxes lies."""
     view = _ground_view(now.rig, spec.layout_size)
     motion = invert_pose(before.ego.pose) @ now.ego.pose
     points = transform_points(motion, view.ground_points)
+    within = np.zeros(points.shape, np.uint8)
     index = cover.index.reshape(-1)
     pixels = np.flatnonzero(index)
     if pixels.size:
@@ -236,9 +249,10 @@ def _previous_surface(now: Scene, before: Scene, cover: BoxCover, spec: Conditio
         rays = view.rays.reshape(-1, 3)[pixels] @ now.ego.pose[:3, :3].T
         centres = transform_points(now.ego.pose, view.centres)[cover.view[face]]
         seen = surface_points(cover, now.tracks, rays, centres, face)
+        within.reshape(-1, 3)[pixels] = np.rint(255.0 * box_coordinates(seen, cover.row[face], now.tracks))
         seen = previous_points(seen, cover.row[face], now.tracks, before.tracks, now.timestamp - before.timestamp)
         points.reshape(-1, 3)[pixels] = transform_points(invert_pose(before.ego.pose), seen)
-    return points.astype(np.float32)
+    return {"previous_points": points.astype(np.float32), "box_points": within}
 
 
 def _box_sequence(scene: Scene) -> dict[str, NDArray]:

@@ -54,9 +54,8 @@ class Trainer:
         self.module: Any = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.accelerator = Accelerator(cpu=True, mixed_precision=config.precision)  # where modules and batches are
         data_parallel.begin_alike(module)
-        trained = [p for p in module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
-            trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
+            _groups(module), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
         )
         self.optimizer = self.accelerator.prepare(optimizer)
         self.average = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
@@ -113,7 +112,7 @@ class Trainer:
         # Noise depends on the step alone: a resumed run draws what the uninterrupted one would have drawn.
         torch.manual_seed((self.config.seed << 32) + self.step + (data_parallel.rank() << 48))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(self.step)
+            group["lr"] = group["pace"] * self.learning_rate(self.step)
         self.module.train()
         with self.accelerator.autocast():
             loss, logs = self.module.loss(batch)
@@ -197,6 +196,16 @@ class Trainer:
         self.step, self.history = state["step"], state["history"]
         carry = data_parallel.own_rows(state["carry"])
         self.carry = None if carry is None else self.module.restore_carry(carry)
+
+
+def _groups(module: nn.Module) -> list[dict[str, Any]]:
+    """What is trained, by part of the module: `module.paces` names parts that learn so many times as fast."""
+    paces: Mapping[str, float] = getattr(module, "paces", {})
+    parts: dict[float, list[Tensor]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            parts.setdefault(paces.get(name.split(".")[0], 1.0), []).append(parameter)
+    return [{"params": parameters, "pace": pace} for pace, parameters in parts.items()]
 
 
 def _plain(carry: Any) -> Mapping[str, Any] | None:

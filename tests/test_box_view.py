@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drivesim.box_view import FACE_NORMALS, FACES, BoxCover, cover_with_boxes, previous_points, surface_points
+from drivesim.box_view import (
+    FACE_NORMALS,
+    FACES,
+    BoxCover,
+    box_coordinates,
+    cover_with_boxes,
+    previous_points,
+    surface_points,
+)
 from drivesim.geometry import UNIT_CORNERS, box_corners, transform_points
 from drivesim.scene import CameraRig, EgoState, Tracks
 from drivesim.town.raycast import Raycaster
@@ -182,6 +190,18 @@ def test_surface_lies_on_the_face_that_is_seen() -> None:
     assert np.allclose((local * FACE_NORMALS[seen.face[faces]]).sum(-1), half[seen.face[faces]])
     assert np.quantile(reach.max(-1), 0.7) < 1.0 + 1e-6  # pixels at the rim may look past the box
     assert reach.max() < 1.5
+
+
+def test_box_coordinates_of_corners_and_centre() -> None:
+    boxes = merged(track(20.5, 5.2, yaw=1.2, number=8), track(1.0, 0.0, yaw=-2.5, number=3))
+    corners = box_corners(boxes.position, boxes.size, boxes.yaw).reshape(-1, 3)
+    row = np.repeat([0, 1], 8)
+    expected = np.tile(UNIT_CORNERS + 0.5, (2, 1))
+    assert np.allclose(box_coordinates(corners, row, boxes), expected)
+    halfway = 0.5 * (corners + boxes.position[row])
+    assert np.allclose(box_coordinates(halfway, row, boxes), 0.5 * expected + 0.25)
+    beyond = 2.0 * corners - boxes.position[row]
+    assert np.allclose(box_coordinates(beyond, row, boxes), expected)
 
 
 def test_points_of_a_track_move_back_with_it() -> None:

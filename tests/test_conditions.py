@@ -58,6 +58,7 @@ def test_shapes_and_types_are_as_documented() -> None:
         "anchor_motion": ((3, 2, 4, 4), torch.float32), "ego": ((3, 2, 4), torch.float32),
         "tags": ((3, 2, 6), torch.float32), "intrinsics": ((3, 6, 3, 3), torch.float32),
         "extrinsics": ((3, 6, 4, 4), torch.float32), "previous_points": ((3, 2, 6, 36, 64, 3), torch.float32),
+        "box_points": ((3, 2, 6, 36, 64, 3), torch.uint8),
         "object_pixels": ((3, 2, 6, 36, 64), torch.int32), "box_corners": ((3, 2, 96, 8, 3), torch.float32),
         "box_class": ((3, 2, 96), torch.int64), "box_track": ((3, 2, 96), torch.int64),
         "box_mask": ((3, 2, 96), torch.bool), "bev": ((3, 2, 8, 200, 200), torch.uint8),
@@ -70,8 +71,8 @@ def test_shapes_and_types_are_as_documented() -> None:
 
 def test_parts_that_were_not_asked_for_are_missing() -> None:
     made = single(scene(), spec=ConditionSpec((9, 16)))
-    optional = ("previous_points", "object_pixels", "box_corners", "box_class", "box_track", "box_mask", "bev")
-    assert all(getattr(made, name) is None for name in optional)
+    optional = ("previous_points", "box_points", "object_pixels", "box_corners", "box_class", "box_track", "box_mask")
+    assert all(getattr(made, name) is None for name in (*optional, "bev"))
 
 
 def test_frames_of_a_chunk_equal_single_frames() -> None:
@@ -254,6 +255,12 @@ def test_previous_surface_of_a_standing_box_is_its_surface() -> None:
     assert seen[0] == pytest.approx(13.0, abs=1e-3)  # rear face, in the previous ego frame
     assert abs(seen[1]) < 1.0
     assert 0.0 < seen[2] < 1.5
+    along, across, up = made.box_points[0, 0, 1, row, column].tolist()
+    assert along == 0  # its rear end
+    width, _, height = box.size[0]
+    assert across == pytest.approx(255 * (seen[1] / width + 0.5), abs=1)
+    assert up == pytest.approx(255 * seen[2] / height, abs=1)
+    assert not made.box_points[0, 0][made.object_pixels[0, 0] == 0].any()
 
 
 def test_previous_surface_of_a_moving_box_follows_its_track() -> None:

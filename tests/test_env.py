@@ -17,7 +17,6 @@ from gymnasium.utils.env_checker import check_env
 import drivesim
 from drivesim.actions import ACTIONS
 from drivesim.env import DriveWorldEnv
-from drivesim.generators.stage.rollout import SHIPPED
 from drivesim.geometry import transform_points
 from drivesim.observations import OTHER_KEYS
 from drivesim.scene import CAMERAS
@@ -52,8 +51,6 @@ def same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
 
 @pytest.mark.parametrize("name", drivesim.ENV_IDS)
 def test_check_env_of_every_id(name: str) -> None:
-    if drivesim.ENV_IDS[name]["generator"] == "stage" and not (SHIPPED / "stage.safetensors").is_file():
-        pytest.skip(f"no weights in {SHIPPED}")
     size = {} if drivesim.ENV_IDS[name]["generator"] is None else {"image_size": SMALL}
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -72,6 +72,7 @@ def test_clips_hold_what_the_closed_loop_would_see(clips: Path) -> None:
     assert torch.allclose(read.motion, now.motion)
     assert torch.allclose(read.anchor_motion, now.anchor_motion)
     assert torch.allclose(read.previous_points, now.previous_points, atol=0.1, equal_nan=True)
+    assert torch.equal(read.box_points, now.box_points)
     assert torch.equal(read.object_pixels, now.object_pixels)
 
 

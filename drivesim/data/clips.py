@@ -26,7 +26,7 @@ from drivesim.vehicle import KinematicBicycle
 from drivesim.world import EVALUATION_TOWNS, TownSource, World
 
 FPS = 12.0
-FIELDS = ("frames", "layout", "previous_points", "object_pixels", "motion", "ego", "tags", "pose")
+FIELDS = ("frames", "layout", "previous_points", "box_points", "object_pixels", "motion", "ego", "tags", "pose")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _write_clip(folder: Path, scenes: Sequence[Scene], raycaster: Raycaster, spe
     for index, scene in enumerate(scenes):
         conditions = build_conditions([[scene]], [scenes[max(index - 1, 0)]], [scenes[0]], spec)
         rows["frames"].append(raycaster.pictures(scene))
-        for name in ("layout", "motion", "ego", "tags"):
+        for name in ("layout", "box_points", "motion", "ego", "tags"):
             rows[name].append(getattr(conditions, name)[0, 0].numpy())
         assert conditions.previous_points is not None and conditions.object_pixels is not None
         rows["previous_points"].append(conditions.previous_points[0, 0].numpy().astype(np.float16))
@@ -180,7 +180,7 @@ class FrameStreams:
             layout=rows["layout"][:, None], motion=rows["motion"][:, None], ego=rows["ego"][:, None],
             tags=rows["tags"][:, None],
             anchor_motion=_stack(anchors)[:, None], previous_points=rows["previous_points"].float()[:, None],
-            object_pixels=rows["object_pixels"].int()[:, None],
+            box_points=rows["box_points"][:, None], object_pixels=rows["object_pixels"].int()[:, None],
             intrinsics=_stack([clip["intrinsics"] for clip, _ in picks]),
             extrinsics=_stack([clip["extrinsics"] for clip, _ in picks]),
         )  # fmt: skip

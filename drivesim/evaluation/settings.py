@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drivesim.generators.stage.rollout import SHIPPED as SHIPPED_GENERATOR
+from drivesim.generators.stage.shipped import weights_folder
 from drivesim.redetector.network import SHIPPED as SHIPPED_REDETECTOR
 
 READING_STRIDE = 5  # frames between those of a window in which the re-detector reads cells and boxes
-_FREE = ("out", "towns", "steps", "trials")  # may change between runs into one folder
+_FREE = ("out", "towns", "steps", "trials", "workers")  # may change between runs into one folder
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,14 @@ class EvaluationConfig:
     window: int = 16  # frames from a measured one on over which features and obedience are taken
     color_every: int = 12  # frames between looks at the colours of cars; 0 leaves them out
     redetector: str | None = None  # weights folder, the shipped one by default
+    workers: int = 2  # processes of one thread each; the figures do not depend on their number
     generator_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.frames or min(self.frames) < 1:
             raise ValueError(f"frames: found {self.frames}, accepted frame numbers from 1 on")
+        if self.workers < 1:
+            raise ValueError(f"workers: found {self.workers}, accepted at least 1")
         if self.window < 1 or self.color_every < 0:
             found = f"{self.window} and {self.color_every}"
             raise ValueError(f"window, color_every: found {found}, accepted at least 1 and at least 0")
@@ -76,7 +79,7 @@ def claim_folder(config: EvaluationConfig) -> Path:
     """
     out = Path(config.out)
     settings = {name: value for name, value in json.loads(json.dumps(asdict(config))).items() if name not in _FREE}
-    weights = Path(config.generator_options.get("weights") or SHIPPED_GENERATOR)
+    weights = weights_folder(config.generator_options.get("weights"), config.image_size)
     settings["generator_options"].pop("weights", None)
     settings["redetector"] = _digest(Path(config.redetector or SHIPPED_REDETECTOR))
     settings["weights"] = _digest(weights)

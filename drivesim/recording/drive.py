@@ -152,7 +152,7 @@ class EpisodeTaker:
         spec = ConditionSpec((pictures.shape[1] // 2, pictures.shape[2] // 2), frozenset({"warp", "objects"}))
         built = build_conditions([[scene]], [self._before or scene], [self._first or scene], spec)
         assert built.previous_points is not None and built.object_pixels is not None
-        return {name: getattr(built, name)[0, 0].numpy() for name in ("layout", "motion", "ego")} | {
+        return {name: getattr(built, name)[0, 0].numpy() for name in ("layout", "box_points", "motion", "ego")} | {
             "previous_points": built.previous_points[0, 0].numpy().astype(np.float16),
             "object_pixels": built.object_pixels[0, 0].numpy().astype(np.uint16),
         }

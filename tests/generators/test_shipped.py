@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from drivesim.env import DriveWorldEnv
-from drivesim.generators.stage.rollout import SHIPPED
+from drivesim.generators.stage.shipped import SIZES, weights_folder
 from drivesim.metrics.pictures import psnr
 from drivesim.rollout import run
 from drivesim.scene import CAMERAS
@@ -25,11 +25,19 @@ def cameras(observation: dict[str, np.ndarray]) -> np.ndarray:
     return np.stack([observation[name] for name in CAMERAS])
 
 
-def test_weights_are_small_and_documented() -> None:
-    sizes = [path.stat().st_size for path in SHIPPED.iterdir()]
-    assert sum(sizes) <= 16 * 2**20
-    card = (SHIPPED / "card.md").read_text()
+@pytest.mark.parametrize("name", SIZES)
+def test_weights_are_small_and_documented(name: str) -> None:
+    folder = weights_folder(name)
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 16 * 2**20
+    card = (folder / "card.md").read_text()
     assert "drivesim train component=stage" in card and "drivesim evaluate-video" in card
+
+
+def test_pictures_take_the_weights_of_the_nearest_size(tmp_path: Path) -> None:
+    for name, size in SIZES.items():
+        assert weights_folder(None, size) == weights_folder(name)
+    assert weights_folder(None, (36, 64)) == weights_folder("tiny")
+    assert weights_folder(tmp_path, (72, 128)) == tmp_path
 
 
 def test_generated_drive_stays_close_to_its_truth() -> None:

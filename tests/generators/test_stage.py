@@ -15,7 +15,7 @@ from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.flow import noise_levels
 from drivesim.generators.stage.memory import LENGTH, OFFSETS, StreamingBuffer
 from drivesim.generators.stage.network import MOTION, PLANES, NetworkConfig, NetworkInputs, StageNetwork
-from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective, size_weights
+from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective, contrast_error, size_weights
 from drivesim.generators.stage.rollout import StageGenerator, denoise, estimated_distance, network_inputs, store
 from drivesim.nn.palette import fit_palette
 from drivesim.nn.warp import points_along, project_to_ring, sample_ring, viewing_rays
@@ -57,6 +57,7 @@ def some_conditions(worlds: int, seed: int) -> Conditions:
         motion=motion, anchor_motion=motion, ego=torch.randn(worlds, 1, 4, generator=g),
         tags=torch.ones(worlds, 1, 6), intrinsics=torch.eye(3).expand(worlds, 6, 3, 3).clone(), extrinsics=extrinsics,
         previous_points=points,
+        box_points=torch.randint(0, 255, (worlds, 1, 6, 8, 16, 3), generator=g, dtype=torch.uint8),
         object_pixels=torch.randint(0, 3, (worlds, 1, 6, 8, 16), generator=g, dtype=torch.int32),
     )  # fmt: skip
 
@@ -277,6 +278,16 @@ def test_loss_falls_and_reaches_every_weight() -> None:
     assert all(p.grad is None for p in codec.parameters())
 
 
+def test_contrast_does_not_care_where_edges_are_but_how_strong() -> None:
+    """A grating against itself shifted by half its period, faded, and gone; the deviation of +-1 in two to one of three
+    columns is sqrt(8) / 3, in three to two of five sqrt(24) / 5."""
+    grating = torch.tensor([1.0, -1.0]).repeat(16).expand(1, 2, 12, 32)
+    deviation = (8**0.5 / 3 + 24**0.5 / 5) / 2
+    assert contrast_error(-grating, grating) < 1e-6
+    assert contrast_error(0.25 * grating + 3.0, grating) == pytest.approx(0.75 * deviation, abs=1e-3)
+    assert contrast_error(0.0 * grating, grating) == pytest.approx(deviation - 0.01, abs=1e-3)  # the floor of a root
+
+
 WALL = 12.0  # [m]
 
 
@@ -288,6 +299,7 @@ def wall_seen_twice() -> tuple[torch.Tensor, torch.Tensor, Conditions]:
     conditions.extrinsics = torch.tensor(rig.extrinsics, dtype=torch.float32)[None]
     conditions.layout = torch.zeros(1, 1, 6, 36, 64, len(LAYOUT_CHANNELS), dtype=torch.uint8)
     conditions.previous_points = torch.full((1, 1, 6, 36, 64, 3), torch.nan)
+    conditions.box_points = torch.zeros(1, 1, 6, 36, 64, 3, dtype=torch.uint8)
     conditions.motion = torch.eye(4)[None, None].clone()
     conditions.motion[..., 0, 3] = 1.0
     coarse = torch.rand(6, 3, 9, 16, generator=torch.Generator().manual_seed(2))
@@ -379,10 +391,10 @@ def test_paper_size_starts_as_stable_diffusion(tmp_path: Path) -> None:
     codec = ImageCodec.from_pretrained(str(tmp_path), subfolder="vae")
     generator = StageGenerator(None, steps=1, dtype="float32", image_size=(32, 64), network=network, codec=codec)
     conditions = some_conditions(1, 0)
-    conditions.previous_points = torch.full((1, 1, 6, *generator.spec.conditions.layout_size, 3), torch.nan)
-    conditions.layout = torch.zeros(
-        1, 1, 6, *generator.spec.conditions.layout_size, len(LAYOUT_CHANNELS), dtype=torch.uint8
-    )
+    shape = (1, 1, 6, *generator.spec.conditions.layout_size)
+    conditions.previous_points = torch.full((*shape, 3), torch.nan)
+    conditions.box_points = torch.zeros(*shape, 3, dtype=torch.uint8)
+    conditions.layout = torch.zeros(*shape, len(LAYOUT_CHANNELS), dtype=torch.uint8)
     history = torch.zeros(1, 1, 6, 32, 64, 3, dtype=torch.uint8)
     frames, _ = generator.step(generator.start(history, conditions, (0,)), conditions)
     assert frames.shape == (1, 1, 6, 32, 64, 3)

@@ -15,7 +15,8 @@ from drivesim.nn.attention import CrossViewAttention, TemporalFeatureTransfer
 from drivesim.nn.palette import PAINT_CHANNELS
 
 TAGS = 6
-PLANES = len(LAYOUT_CHANNELS) + PAINT_CHANNELS  # of a layout painted in the colours of the first frame
+SAID = len(LAYOUT_CHANNELS) + 3  # planes of a layout, and where on its box every pixel of a box lies
+PLANES = SAID + PAINT_CHANNELS  # the same, painted in the colours of the first frame
 MOTION = 14  # see `motion_features`
 
 
@@ -33,6 +34,7 @@ class NetworkConfig:
     views: int = 6
     layout_features: int = 128
     layout_stride: int = 4  # layout size / size of the folded latents
+    sketch_width: int = 64
     references: int = 3  # latent pictures beside the noisy one: previous, its warp, anchor
     reference_masks: int = 3  # of the warp: seen, on the ground, inverse distance
     distances: tuple[float, ...] = (150.0, 60.0, 38.0, 26.0, 18.0, 12.0, 8.0, 5.0)  # [m], bins of the estimator
@@ -75,7 +77,7 @@ class LayoutSketch(nn.Module):
     Ground and boxes look alike wherever they are, so this short path learns them long before the U-Net does.
     """
 
-    def __init__(self, channels: int, stride: int, width: int = 48) -> None:
+    def __init__(self, channels: int, stride: int, width: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(PLANES, width, 2 * stride - 1, stride=stride, padding=stride - 1)
         self.look = nn.Linear(TAGS, width)
@@ -141,7 +143,8 @@ class StageNetwork(nn.Module):
             self._widen_output()
         self.layout_encoder = LayoutEncoder(config.layout_features, config.layout_stride)
         if config.blend:
-            self.sketch = LayoutSketch(config.latent_channels, config.layout_stride // config.patch)
+            stride = config.layout_stride // config.patch
+            self.sketch = LayoutSketch(config.latent_channels, stride, config.sketch_width)
         self.distance = DistanceEstimator(
             config.latent_channels, config.layout_features, len(config.distances), config.patch, config.distance_width
         )

@@ -15,8 +15,9 @@ from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.degrade import dct_filter
 from drivesim.diffusion.flow import add_noise, euler_step, noise_levels
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
-from drivesim.generators.stage.network import NetworkInputs, StageNetwork
-from drivesim.generators.stage.rollout import layout_planes, network_inputs
+from drivesim.generators.stage.network import SAID, NetworkInputs, StageNetwork
+from drivesim.generators.stage.replay import Replay
+from drivesim.generators.stage.rollout import layout_planes, network_inputs, said_of
 from drivesim.nn.discriminator import LatentDiscriminator, balanced, hinge_loss
 from drivesim.nn.palette import Palette, fit_palette
 from drivesim.nn.warp import (
@@ -45,6 +46,8 @@ class ObjectiveConfig:
     refined: float = 0.25  # share of the worlds on which lower noise levels are learnt too
     adversarial: float = 1.0  # gradient of the adversarial term relative to that of the squared error; 0 leaves it out
     adversarial_from: float = 0.55  # share of the run after which it begins
+    texture: float = 0.6  # gradient of the error of local contrasts relative to that of the squared error
+    discriminator_pace: float = 3.0  # its learning rate relative to the network's
     memory: bool = True  # HTFT on
     weight_power: float = 0.2  # c of the object-size weights
     weight_scale: float = 2.0  # k of the object-size weights
@@ -60,12 +63,14 @@ class StreamCarry:
     anchor: Tensor  # [B, V, C, h, w]
     palette: Palette  # of the anchor
     buffer: StreamingBuffer
+    replay: Replay | None  # for the discriminator, if there is one
 
     def plain(self) -> dict[str, Any]:
         """The carry as nothing but tensors, lists and dicts."""
         frames = [{"tensors": list(f.tensors), "present": f.present} for f in self.buffer.frames]
         return {"latents": self.latents, "truth": self.truth, "pictures": self.pictures, "anchor": self.anchor,
-                "color": self.palette.color, "doubt": self.palette.doubt, "frames": frames}  # fmt: skip
+                "color": self.palette.color, "doubt": self.palette.doubt, "frames": frames,
+                "replay": None if self.replay is None else vars(self.replay)}  # fmt: skip
 
 
 class StageObjective(nn.Module):
@@ -77,10 +82,11 @@ class StageObjective(nn.Module):
         self.codec = codec.requires_grad_(False)
         self.config = config or ObjectiveConfig()
         self.discriminator: LatentDiscriminator | None = None
+        self.paces = {"discriminator": self.config.discriminator_pace}
         if self.config.adversarial > 0:
             shape = network.config
             stride = shape.layout_stride // shape.patch
-            self.discriminator = LatentDiscriminator(shape.latent_channels, len(LAYOUT_CHANNELS), stride)
+            self.discriminator = LatentDiscriminator(shape.latent_channels, SAID, stride)
 
     def loss(self, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Any]]:
         """Weighted squared error of the clean latents at pure noise and, on some worlds, at a random lower noise level;
@@ -117,11 +123,17 @@ class StageObjective(nn.Module):
         coarse = _weighted_error(clean, target, weight)
         parallax = self._parallax_error(distances, carry.pictures, frames, conditions, going_on)
         loss, logs = coarse + parallax, {"coarse": coarse.detach(), "parallax": parallax.detach()}
+        judged = (~reset & ~forced).repeat_interleave(self.network.config.views)
+        if self.config.texture > 0 and judged.any():
+            contrast = contrast_error(clean[judged], target[judged])
+            loss = loss + balanced(contrast, coarse, clean, self.config.texture)
+            logs["contrast"] = contrast.detach()
         if self._adversarial(batch["progress"]):
-            judged = (~reset & ~forced).repeat_interleave(self.network.config.views)
-            verdict, fooling = self._judge(clean, target, layout_planes(conditions, target.dtype), judged, coarse)
+            planes = layout_planes(said_of(conditions), target.dtype)
+            verdict, fooling, told = self._judge(clean, target, planes, judged, coarse, carry.replay)
             loss = loss + verdict + fooling
-            logs["discriminator"] = verdict.detach()
+            logs["discriminator"] = told
+            carry.replay = self._remember(carry, clean.detach(), conditions, ~reset & ~forced)
         fine = self._refine(target, weight, inputs, memory)
         if fine is not None:
             loss, logs["fine"] = loss + fine, fine.detach()
@@ -136,22 +148,34 @@ class StageObjective(nn.Module):
         return self.discriminator is not None and progress >= self.config.adversarial_from
 
     def _judge(
-        self, clean: Tensor, target: Tensor, layout: Tensor, judged: Tensor, coarse: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Loss of the discriminator and of the network that is to fool it.
+        self, clean: Tensor, target: Tensor, layout: Tensor, judged: Tensor, coarse: Tensor, replay: Replay | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss of the discriminator, of the network that is to fool it, and the hinge loss of the newest frames alone.
 
-        Only frames that continue from own pictures are `judged` (bool [N]): after a true one there is detail to copy.
+        Half of what the discriminator learns to tell from true frames was drawn a while ago. Only frames that continue
+        from own pictures are `judged` (bool [N]): after a true one there is detail to copy.
         The network heeds the discriminator only as far as that tells true from drawn (its hinge loss is below 2):
         otherwise whoever gets ahead first pushes the other along meaningless directions and neither recovers.
         """
         assert self.discriminator is not None
         if not judged.any():
-            return clean.new_zeros(()), clean.new_zeros(())
+            return clean.new_zeros(()), clean.new_zeros(()), clean.new_zeros(())
         real, drawn, layout = target[judged], clean[judged], layout[judged]
-        verdict = hinge_loss(self.discriminator(real, layout), self.discriminator(drawn.detach(), layout))
+        true, now = self.discriminator(real, layout), self.discriminator(drawn.detach(), layout)
+        told = hinge_loss(true, now)
+        verdict = told
+        latents, said = replay.sample() if replay is not None else (real[:0], None)
+        if said is not None and len(latents):
+            before = self.discriminator(latents.flatten(0, 1), layout_planes(said, latents.dtype))
+            verdict = 0.5 * (told + hinge_loss(true, before))
         fooling = -self.discriminator.frozen(drawn, layout).mean()
-        heed = (2.0 - verdict.detach()).clamp(0.0, 1.0)
-        return verdict, heed * balanced(fooling, coarse, clean, self.config.adversarial)
+        heed = (2.0 - told.detach()).clamp(0.0, 1.0)
+        return verdict, heed * balanced(fooling, coarse, clean, self.config.adversarial), told.detach()
+
+    def _remember(self, carry: StreamCarry, clean: Tensor, conditions: Conditions, drawn: Tensor) -> Replay:
+        """The replay with frames [B * V, C, h, w] of the streams `drawn` bool [B]."""
+        latents, said = clean.unflatten(0, (-1, self.network.config.views)), said_of(conditions)
+        return (carry.replay or Replay.empty(latents, said)).put(latents, said, drawn)
 
     def _refine(self, target: Tensor, weight: Tensor, inputs: NetworkInputs, memory: StreamingBuffer) -> Tensor | None:
         """Error at one random lower noise level on the first worlds; None if there are none."""
@@ -174,7 +198,8 @@ class StageObjective(nn.Module):
         frames = tuple(StoredFrame(tuple(f["tensors"]), f["present"]) for f in plain["frames"])
         latents, truth, pictures, anchor = (plain[name] for name in ("latents", "truth", "pictures", "anchor"))
         palette = Palette(plain["color"], plain["doubt"])
-        return StreamCarry(latents, truth, pictures, anchor, palette, StreamingBuffer(frames))
+        replay = plain.get("replay") and Replay(**plain["replay"])
+        return StreamCarry(latents, truth, pictures, anchor, palette, StreamingBuffer(frames), replay)
 
     def _encode(self, frames: Tensor) -> Tensor:
         pictures = to_float(frames.flatten(0, 1))
@@ -187,12 +212,12 @@ class StageObjective(nn.Module):
             return carry
         palette = fit_palette(to_float(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]), layout, rays)
         if carry is None:
-            return StreamCarry(truth, truth, frames, truth, palette, StreamingBuffer())
+            return StreamCarry(truth, truth, frames, truth, palette, StreamingBuffer(), None)
         fresh = reset[:, None, None, None, None]
         own, true, first = (torch.where(fresh, truth, old) for old in (carry.latents, carry.truth, carry.anchor))
         pictures = torch.where(fresh, frames, carry.pictures)
         palette = palette.where(reset, carry.palette)
-        return StreamCarry(own, true, pictures, first, palette, carry.buffer.without(reset))
+        return StreamCarry(own, true, pictures, first, palette, carry.buffer.without(reset), carry.replay)
 
     def teacher_forcing(self, progress: float) -> float:
         """Share of teacher-forced frames after `progress` (0..1) of the run."""
@@ -297,7 +322,7 @@ class StageObjective(nn.Module):
                 torch.stack([f.unflatten(0, (-1, views)) for f in layer], dim=1) for layer in zip(*kept, strict=True)
             ]
             buffer = buffer.push(StoredFrame(tuple(layers), ~reset))
-        return StreamCarry(latents, truth, frames, carry.anchor, carry.palette, buffer)
+        return StreamCarry(latents, truth, frames, carry.anchor, carry.palette, buffer, carry.replay)
 
 
 def size_weights(object_pixels: Tensor, size: tuple[int, int], config: ObjectiveConfig) -> Tensor:
@@ -312,6 +337,21 @@ def size_weights(object_pixels: Tensor, size: tuple[int, int], config: Objective
     weight = torch.where(pixels > 0, objects, background)[:, None]
     weight = max_pool2d(weight, (height // size[0], width // size[1]))
     return weight / weight.mean()
+
+
+def contrast_error(clean: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error of the standard deviations within windows of 3 x 3 and 5 x 5 of latents [N, C, h, w].
+
+    It asks for the contrast of what is seen and leaves open where exactly its edges are: squared error alone answers
+    what it cannot know (the windows of a house) with fog.
+    """
+    errors = [(_deviation(clean, size) - _deviation(target, size)).abs().mean() for size in (3, 5)]
+    return torch.stack(errors).mean()
+
+
+def _deviation(x: Tensor, size: int) -> Tensor:
+    mean = avg_pool2d(x, size, stride=1)
+    return (avg_pool2d(x.square(), size, stride=1) - mean.square()).clamp_min(1e-4).sqrt()
 
 
 def _weighted_error(clean: Tensor, target: Tensor, weight: Tensor) -> Tensor:

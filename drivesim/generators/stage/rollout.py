@@ -17,6 +17,7 @@ from drivesim.diffusion.flow import euler_step, noise_levels
 from drivesim.generators.interface import Batch, GeneratorSpec
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import NetworkConfig, NetworkInputs, StageNetwork, motion_features
+from drivesim.generators.stage.shipped import weights_folder
 from drivesim.nn.inference import prepare_for_inference
 from drivesim.nn.palette import Palette, fit_palette, paint
 from drivesim.nn.warp import (
@@ -30,7 +31,6 @@ from drivesim.nn.warp import (
 )
 from drivesim.weights_io import load_module
 
-SHIPPED = Path(__file__).parents[2] / "weights" / "tiny"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -53,14 +53,15 @@ class StageState:
 
 
 class StageGenerator(nn.Module):
-    """Streams six-camera frames. `weights`: a folder with codec and network, the shipped `tiny` ones by default.
+    """Streams six-camera frames. `weights`: a folder with codec and network, or the name of shipped ones ("tiny");
+    None takes the shipped ones of the nearest size. `network` and `codec` may be given as objects instead.
 
     `steps` denoising steps per frame; `dtype` "bfloat16" or "float32". `memory=False` switches HTFT off.
     Raises WeightsError if weights are absent or of another shape, ValueError for a bad option.
     """
 
     def __init__(
-        self, weights: str | Path | None = SHIPPED, steps: int = 1, dtype: str = "bfloat16",
+        self, weights: str | Path | None = None, steps: int = 1, dtype: str = "bfloat16",
         image_size: tuple[int, int] = (72, 128), memory: bool = True, network: StageNetwork | None = None,
         codec: ImageCodec | None = None,
     ) -> None:  # fmt: skip
@@ -69,8 +70,9 @@ class StageGenerator(nn.Module):
             raise ValueError(f"dtype: found {dtype!r}, accepted {sorted(DTYPES)}")
         self.sigmas = noise_levels(steps)
         self.memory = memory
-        self.codec = codec or load_codec(_required(weights))
-        self.network = network or load_network(_required(weights))
+        folder = weights_folder(weights, image_size)
+        self.codec = codec or load_codec(folder)
+        self.network = network or load_network(folder)
         self.dtype = DTYPES[dtype]
         h, w = image_size[0] // self.codec.factor, image_size[1] // self.codec.factor
         self.latent_size = (h, w)
@@ -179,9 +181,12 @@ def network_inputs(
     encoded again: latents do not bear being moved by less than a whole one.
     """
     dtype = latents.dtype
-    if conditions.previous_points is None:
-        raise ValueError("conditions.previous_points: found None, accepted conditions built with the part 'warp'")
-    layout = torch.cat([layout_planes(conditions, dtype), paint(palette, conditions.layout[:, 0], rays).to(dtype)], 1)
+    if conditions.previous_points is None or conditions.box_points is None:
+        missing = "previous_points" if conditions.previous_points is None else "box_points"
+        raise ValueError(f"conditions.{missing}: found None, accepted conditions built with the part 'warp'")
+    layout = torch.cat(
+        [layout_planes(said_of(conditions), dtype), paint(palette, conditions.layout[:, 0], rays).to(dtype)], 1
+    )
     features = network.layout_encoder(layout)
     logits = network.distance(latents.flatten(0, 1), features).float()
     with torch.no_grad():
@@ -230,9 +235,15 @@ def _to_latents(planes: Tensor, size: tuple[int, int]) -> Tensor:
     return adaptive_avg_pool2d(planes.flatten(0, 1)[:, None], size)[:, 0]
 
 
-def layout_planes(conditions: Conditions, dtype: torch.dtype) -> Tensor:
-    """Layouts of the only frame as planes in [0, 1] [B * V, C, h, w], channels-last in memory."""
-    return conditions.layout[:, 0].flatten(0, 1).permute(0, 3, 1, 2).to(dtype) / 255.0
+def said_of(conditions: Conditions) -> Tensor:
+    """Layouts of the only frame and places on boxes, uint8 [B, V, h, w, SAID]."""
+    assert conditions.box_points is not None
+    return torch.cat([conditions.layout[:, 0], conditions.box_points[:, 0]], dim=-1)
+
+
+def layout_planes(said: Tensor, dtype: torch.dtype) -> Tensor:
+    """What `said_of` returns as planes in [0, 1] [B * V, SAID, h, w], channels-last in memory."""
+    return said.flatten(0, 1).permute(0, 3, 1, 2).to(dtype) / 255.0
 
 
 def denoise(
@@ -259,12 +270,6 @@ def store(network: StageNetwork, features: Sequence[Tensor], present: Tensor | N
     projected = network.project_memory([f.flatten(0, 2) for f in features])
     present = torch.ones(shape[0], dtype=torch.bool) if present is None else present
     return StoredFrame(tuple(p.unflatten(0, shape) for p in projected), present)
-
-
-def _required(weights: str | Path | None) -> Path:
-    if weights is None:
-        raise ValueError("weights: found None, accepted a folder, or network and codec given as objects")
-    return Path(weights)
 
 
 def load_network(folder: Path) -> StageNetwork:
