@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, max_pool2d
 
 from drivesim.redetector.layout import CELL, CELLS, EXTENT, Boxes
 from drivesim.redetector.network import Reading, Redetector
 from drivesim.scene import CameraRig
 
+TRAINED_SIZE = (72, 128)  # (height, width) of the pictures it learnt on; larger ones are averaged down to it
 MOST_BOXES = 100
 LEAST_SCORE = 0.05
 
@@ -28,7 +29,7 @@ class Found:
 
 def read(redetector: Redetector, pictures: NDArray[np.uint8], rig: CameraRig) -> list[Found]:
     """What is seen in every of N sets of pictures [N, V, H, W, 3] of one rig."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pictures))
+    tensor = _as_learnt(pictures)
     unit = rig.resized((1, 1))
     cameras = [
         torch.from_numpy(np.broadcast_to(values, (len(tensor), *values.shape)).astype(np.float32))
@@ -43,8 +44,18 @@ def read(redetector: Redetector, pictures: NDArray[np.uint8], rig: CameraRig) ->
 def pooled_features(redetector: Redetector, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Features [N, V, C] of pictures [N, V, H, W, 3]: those that are lifted to the ground, mean over the picture."""
     with torch.inference_mode():
-        features = redetector.features(torch.from_numpy(np.ascontiguousarray(pictures)))
+        features = redetector.features(_as_learnt(pictures))
     return features.float().mean((-2, -1)).cpu().numpy()
+
+
+def _as_learnt(pictures: NDArray[np.uint8]) -> Tensor:
+    """Pictures [N, V, H, W, 3], at most TRAINED_SIZE."""
+    tensor = torch.from_numpy(np.ascontiguousarray(pictures))
+    if pictures.shape[2] <= TRAINED_SIZE[0]:
+        return tensor
+    planes = tensor.flatten(0, 1).permute(0, 3, 1, 2).float()
+    smaller = adaptive_avg_pool2d(planes, TRAINED_SIZE).round().to(torch.uint8)
+    return smaller.permute(0, 2, 3, 1).unflatten(0, pictures.shape[:2]).contiguous()
 
 
 def decode(reading: Reading) -> list[Boxes]:

@@ -10,7 +10,7 @@ from drivesim.metrics.segmentation import intersection_over_union, overlap_count
 from drivesim.redetector.data import least_pixels
 from drivesim.redetector.layout import MAP_GROUPS, layout_of, seen
 from drivesim.redetector.network import SHIPPED, load_redetector
-from drivesim.redetector.reader import read
+from drivesim.redetector.reader import pooled_features, read
 from drivesim.town.raycast import Raycaster
 from drivesim.town.rig import nuscenes_rig
 from drivesim.world import TownSource
@@ -42,3 +42,15 @@ def test_it_reads_the_road_and_most_vehicles_of_held_out_towns() -> None:
     assert right[road] > 0.7 and np.nanmean(right) > np.nanmean(wrong) + 0.2
     hits = np.concatenate([are_found(b, f.boxes, 2.0, 0.3) for b, f in zip(boxes, found)])
     assert len(hits) >= 5 and hits.mean() > 0.6, hits
+
+
+def test_larger_pictures_are_read_as_their_averages() -> None:
+    small = np.random.default_rng(0).integers(0, 256, (1, 6, 72, 128, 3), np.uint8)
+    large = small.repeat(2, axis=2).repeat(2, axis=3)
+    redetector = load_redetector()
+    assert np.array_equal(pooled_features(redetector, large), pooled_features(redetector, small))
+    one, two = (
+        read(redetector, pictures, nuscenes_rig(size))[0]
+        for pictures, size in ((small, (72, 128)), (large, (144, 256)))
+    )
+    assert np.array_equal(one.cells, two.cells) and np.array_equal(one.boxes.centre, two.boxes.centre)
