@@ -71,6 +71,20 @@ def test_ground_of_any_size_of_pixel_agrees(far: float) -> None:
 
 
 @needs_kernels
+def test_boxes_of_any_shape_are_drawn_alike() -> None:
+    rng = np.random.default_rng(2)
+    polygons = rng.normal(size=(3, 5, 400)).astype(np.float32)
+    polygons[:2] *= 20.0
+    polygons[2] += rng.choice([0.0, 3.0, 9.0], 400).astype(np.float32)
+    polygons[:, :, ::7] = np.rint(polygons[:, :, ::7])  # upright edges among them
+    polygons[:, 4] = polygons[:, 0]
+    arguments = polygons, rng.integers(0, 3, 400), 3, 18, 32
+    index = kernel_of("box_view.drawn")(*arguments)
+    assert_same_bits(index, kernels.PLAIN["box_view.drawn"](*arguments))
+    assert len(np.unique(index)) > 20
+
+
+@needs_kernels
 def test_every_compiled_function_stands_for_a_numpy_version() -> None:
     sources = Path(kernels.__file__).parent.glob("*.pyx")
     found = {f"{path.stem}.{name}" for path in sources for name in re.findall(r"^def (\w+)\(", path.read_text(), re.M)}
@@ -102,10 +116,11 @@ def calls() -> dict[str, list[tuple[Any, ...]]]:
 
 
 def look_around() -> None:
-    """Ray-cast pictures of a town at night."""
-    env = DriveWorldEnv(generator="raycast", image_size=(36, 64))
-    env.reset(seed=5, options={"weather": "rain", "time_of_day": "night"})
-    env.step(np.zeros(2))
+    """Pictures of a town at night, ray-cast and of its layout."""
+    for generator in ("raycast", "layout"):
+        env = DriveWorldEnv(generator=generator, image_size=(36, 64))
+        env.reset(seed=5, options={"weather": "rain", "time_of_day": "night"})
+        env.step(np.zeros(2))
 
 
 def kernel_of(name: str) -> Callable:

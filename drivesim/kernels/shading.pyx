@@ -4,7 +4,7 @@
 cimport numpy as cnp
 from libc.string cimport memcpy, memset
 
-from drivesim.kernels.arrays cimport counts, integers, octets, row, table, single_table, singles
+from drivesim.kernels.arrays cimport counts, integers, octets, row, single_table, singles, table, words
 
 cnp.import_array()
 
@@ -13,8 +13,13 @@ cdef extern from "math.h" nogil:
     float floorf(float x)
 
 
+cdef float WET_DARKENING
+
+
 def configure(dict names):
-    """There are no constants to take over."""
+    """Takes over the constants of the numpy version."""
+    global WET_DARKENING
+    WET_DARKENING = names["WET_DARKENING"]
 
 
 cdef inline float pulses(float x, float width) noexcept nogil:
@@ -81,6 +86,61 @@ def glazed(
             plain = color_[k * surfaces + at]
             out_[k * surfaces + at] = plain + share_[i] * (pane_[k] - plain)
     return out, wall, share, u, v, blur
+
+
+def window_light(
+    cnp.ndarray keys, cnp.ndarray wall, cnp.ndarray window, cnp.ndarray u, cnp.ndarray v, cnp.ndarray blur,
+    double lit_windows, double brightness, cnp.ndarray color,
+):
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(wall), walls = cnp.PyArray_SIZE(keys), i, k
+    cdef cnp.uint32_t* keys_ = words(keys, walls, "keys")
+    cdef cnp.int32_t* wall_ = counts(wall, count, "wall")
+    cdef float* window_ = singles(window, count, "window")
+    cdef float* u_ = singles(u, count, "u")
+    cdef float* v_ = singles(v, count, "v")
+    cdef float* blur_ = singles(blur, count, "blur")
+    cdef float* color_ = singles(color, 3, "color")
+    cdef cnp.ndarray out = single_table(3, count)
+    cdef float* out_ = singles(out, 3 * count, "out")
+    cdef float step = 0.45 / 255, bright = brightness, sharp
+    cdef double mean = lit_windows * 0.775, lit
+    cdef cnp.uint32_t key, limit = <cnp.uint32_t> (lit_windows * 65536)
+    for i in range(count):
+        if wall_[i] < 0 or wall_[i] >= walls:
+            raise IndexError(f"wall: found {wall_[i]}, accepted 0 .. {walls - 1}")
+        # Through whole numbers with a sign, so that a place just beside a wall is defined, too.
+        key = keys_[wall_[i]] + <cnp.uint32_t> (<cnp.int64_t> u_[i]) * <cnp.uint32_t> 19349663
+        key = key ^ <cnp.uint32_t> (<cnp.int64_t> v_[i]) * <cnp.uint32_t> 83492791
+        key = (key ^ (key >> 15)) * <cnp.uint32_t> 2246822519
+        lit = 0.55 + <double> (key & 255) * <double> step if (key >> 16) < limit else 0.0
+        sharp = <float> 1.5 - blur_[i]
+        sharp = sharp if sharp > 0 else 0
+        sharp = sharp if sharp < 1 else 1
+        lit = mean + <double> sharp * (lit - mean)
+        lit = <double> window_[i] * lit * <double> bright
+        for k in range(3):
+            out_[k * count + i] = <float> (lit * <double> color_[k])
+    return out
+
+
+def wetted(cnp.ndarray color, cnp.ndarray wet, cnp.ndarray grazing, cnp.ndarray horizon):
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(wet), i, k
+    cdef float* color_ = singles(color, 3 * count, "color")
+    cdef float* wet_ = singles(wet, count, "wet")
+    cdef float* grazing_ = singles(grazing, count, "grazing")
+    cdef float* horizon_ = singles(horizon, 3, "horizon")
+    cdef cnp.ndarray out = single_table(3, count)
+    cdef float* out_ = singles(out, 3 * count, "out")
+    cdef float steep, mirror, dark, plain
+    for i in range(count):
+        steep = <float> 3 * grazing_[i]
+        steep = <float> 1 - (steep if steep < 1 else 1)
+        mirror = wet_[i] * (<float> 0.06 + <float> 0.55 * (steep * steep))
+        dark = <float> 1 - WET_DARKENING * wet_[i]
+        for k in range(3):
+            plain = color_[k * count + i] * dark
+            out_[k * count + i] = plain + mirror * (<float> 0.8 * horizon_[k] - plain)
+    return out
 
 
 def daylight(cnp.ndarray normal_z, cnp.ndarray toward, cnp.ndarray sky, cnp.ndarray bounce, cnp.ndarray sun):

@@ -85,9 +85,7 @@ class Shader:
     def _wet(self, color: Array, xy: Array, grazing: Array) -> Array:
         """Dark, faintly mirroring where rain wets the paint."""
         wet = self.look.wetness * WET_OF_PAINT.take(self.background.ground.paint_at(xy))
-        mirror = wet * (0.06 + 0.55 * np.square(1.0 - np.minimum(3.0 * grazing, 1.0)))
-        color *= 1.0 - shading.WET_DARKENING * wet
-        return color + mirror * (0.8 * np.array(self.look.horizon, np.float32)[:, None] - color)
+        return shading.wetted(color, wet, grazing, np.array(self.look.horizon, np.float32))
 
     def _static(self, surface: Surface) -> Array:
         """Buildings, trees and poles."""
@@ -113,7 +111,10 @@ class Shader:
         )  # fmt: skip
         if self.look.lit_windows == 0.0:
             return color, None
-        return color, shading.window_light(self.look, scenery.wall_key.take(wall), window, (u, v), blur)
+        return color, shading.window_light(
+            scenery.wall_key, wall, window, u, v, blur, self.look.lit_windows, 0.35 + 0.6 * self.look.lights,
+            shading.LIT,
+        )  # fmt: skip
 
     def _leaf(self, surface: Surface, rows: Rows, normal: Array, color: Array) -> None:
         """Round the crowns of trees: smooth normals, darker below."""

@@ -72,12 +72,26 @@ def glazed(
     return out, wall, share, u, v, np.maximum(fu, fv)
 
 
-def window_light(look: Look, key: NDArray[np.uint32], window: Array, place: tuple[Array, Array], blur: Array) -> Array:
-    """Light [3, N] from windows that take a share [N] of a pixel at places [N] [N] in windows, `blur` [N] of them."""
-    sharp = np.clip(1.5 - blur, 0.0, 1.0)
-    mean = look.lit_windows * 0.775
-    lit = mean + sharp * (_lit(key, *place, look.lit_windows) - mean)
-    return tinted(window * lit * np.float32(0.35 + 0.6 * look.lights), LIT).astype(np.float32)
+@compiled
+def window_light(
+    keys: NDArray[np.uint32],
+    wall: NDArray[np.int32],
+    window: Array,
+    u: Array,
+    v: Array,
+    blur: Array,
+    lit_windows: float,
+    brightness: float,
+    color: Array,
+) -> Array:
+    """Light [3, N] of a colour [3] from windows that take a share [N] of a pixel at places u, v [N] in windows.
+
+    `keys` [W] are those of all walls, `wall` [N] the walls that are seen, `blur` [N] the size of the pixel in windows.
+    """
+    sharp = np.clip(np.float32(1.5) - blur, np.float32(0.0), np.float32(1.0))
+    mean = lit_windows * 0.775
+    lit = mean + sharp * (_lit(keys.take(wall), u, v, lit_windows) - mean)
+    return tinted(window * lit * np.float32(brightness), color).astype(np.float32)
 
 
 def _lit(key: NDArray[np.uint32], u: Array, v: Array, share: float) -> Array:
@@ -85,7 +99,7 @@ def _lit(key: NDArray[np.uint32], u: Array, v: Array, share: float) -> Array:
     key = key + u.astype(np.uint32) * np.uint32(19349663)
     key ^= v.astype(np.uint32) * np.uint32(83492791)
     key = (key ^ (key >> np.uint32(15))) * np.uint32(2246822519)
-    shade = 0.55 + (key & np.uint32(255)) * np.float32(0.45 / 255)
+    shade = 0.55 + (key & np.uint32(255)).astype(np.float64) * np.float32(0.45 / 255)
     return ((key >> np.uint32(16)) < np.uint32(share * 65536)) * shade
 
 
@@ -118,6 +132,17 @@ def pane_reflection(look: Look, normal_z: Array) -> Array:
     """Faint mirror image [3, N] of the sky in car windows."""
     horizon, zenith = np.array(look.horizon, np.float32), np.array(look.zenith, np.float32)
     return 0.3 * (horizon[:, None] + tinted(np.maximum(normal_z, 0.0), zenith - horizon))
+
+
+@compiled
+def wetted(color: Array, wet: Array, grazing: Array, horizon: Array) -> Array:
+    """Colours [3, N] of ground that is wet to a degree [N] under sines of grazing angles [N], below a horizon [3]."""
+    mirror = wet * (
+        np.float32(0.06)
+        + np.float32(0.55) * np.square(np.float32(1.0) - np.minimum(np.float32(3.0) * grazing, np.float32(1.0)))
+    )
+    color = color * (np.float32(1.0) - np.float32(WET_DARKENING) * wet)
+    return color + mirror * ((np.float32(0.8) * horizon)[:, None] - color)
 
 
 @compiled
