@@ -41,13 +41,18 @@ def _module(name: str) -> ModuleType | None:
 
 
 def compiled(plain: Function) -> Function:
-    """Decorator of a numpy function: the compiled one where there is one, itself elsewhere."""
+    """Decorator of a numpy function: the compiled one where there is one, itself elsewhere.
+
+    Raises ImportError where its module was compiled without it.
+    """
     home = plain.__module__.rpartition(".")[2]
     module = _module(home) if _WANTED else None
     if module is None:
         return plain
     module.configure(plain.__globals__)
-    kernel: Function = getattr(module, plain.__name__)
+    kernel: Function | None = getattr(module, plain.__name__, None)
+    if kernel is None:
+        raise ImportError(f"{module.__name__}: found no {plain.__name__}, accepted with it; build the kernels again")
     PLAIN[f"{home}.{plain.__name__}"] = plain
     return kernel
 

@@ -9,13 +9,14 @@ from drivesim.kernels.arrays cimport counts, octets, row, single_table, singles,
 cnp.import_array()
 
 cdef float FAR
-cdef cnp.uint8_t SKY, GROUND, STATIC
+cdef cnp.uint8_t SKY, GROUND, STATIC, MOVING
 
 
 def configure(dict names):
     """Takes over the constants of the numpy version."""
-    global FAR, SKY, GROUND, STATIC
-    FAR, SKY, GROUND, STATIC = names["FAR"], names["SKY"], names["GROUND"], names["STATIC"]
+    global FAR, SKY, GROUND, STATIC, MOVING
+    FAR = names["FAR"]
+    SKY, GROUND, STATIC, MOVING = names["SKY"], names["GROUND"], names["STATIC"], names["MOVING"]
 
 
 def ground_reach(cnp.ndarray origin, cnp.ndarray direction):
@@ -46,6 +47,27 @@ def scenery_or_ground(cnp.ndarray face, cnp.ndarray depth, cnp.ndarray reach):
         kind_[i] = STATIC if face_[i] >= 0 else (GROUND if reach_[i] < FAR else SKY)
         nearer_[i] = depth_[i] if face_[i] >= 0 else reach_[i]
     return kind, nearer
+
+
+def rows_of_kinds(cnp.ndarray kind):
+    cdef Py_ssize_t rays = cnp.PyArray_SIZE(kind), i, place
+    cdef cnp.uint8_t* kind_ = octets(kind, rays, "hits.kind")
+    cdef Py_ssize_t[4] found
+    cdef cnp.int64_t* rows_[4]
+    cdef list rows = []
+    found[0] = found[1] = found[2] = found[3] = 0
+    for i in range(rays):
+        if kind_[i] > 3:
+            raise ValueError(f"hits.kind: found {kind_[i]}, accepted 0 .. 3")
+        found[kind_[i]] += 1
+    for place in range(4):
+        rows.append(row(cnp.NPY_INT64, found[place]))
+        rows_[place] = integers(rows[place], found[place], "rows")
+        found[place] = 0
+    for i in range(rays):
+        rows_[kind_[i]][found[kind_[i]]] = i
+        found[kind_[i]] += 1
+    return rows[SKY], rows[GROUND], rows[STATIC], rows[MOVING]
 
 
 def surface_at(

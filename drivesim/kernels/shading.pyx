@@ -34,6 +34,24 @@ cdef inline float covered(float x, float footprint, float width) noexcept nogil:
     return (pulses(x + half, width) - pulses(x - half, width)) / footprint
 
 
+def of_faces(cnp.ndarray face, cnp.ndarray normals, cnp.ndarray colors):
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(face), faces = cnp.PyArray_DIM(normals, 1), i, k
+    cdef cnp.int32_t* face_ = counts(face, count, "face")
+    cdef float* normals_ = singles(normals, 3 * faces, "normals")
+    cdef float* colors_ = singles(colors, 3 * faces, "colors")
+    cdef cnp.ndarray normal = single_table(3, count), color = single_table(3, count)
+    cdef float* normal_ = singles(normal, 3 * count, "normal")
+    cdef float* color_ = singles(color, 3 * count, "color")
+    cdef cnp.int32_t at
+    for i in range(count):
+        at = face_[i]
+        if at < 0 or at >= faces:
+            raise IndexError(f"face: found {at}, accepted 0 .. {faces - 1}")
+        for k in range(3):
+            normal_[k * count + i], color_[k * count + i] = normals_[k * faces + at], colors_[k * faces + at]
+    return normal, color
+
+
 def glazed(
     cnp.ndarray rows, cnp.ndarray color, cnp.ndarray face, cnp.ndarray normal, cnp.ndarray direction, cnp.ndarray norm,
     cnp.ndarray size, cnp.ndarray point, cnp.ndarray start, cnp.ndarray along, cnp.ndarray pattern, cnp.ndarray pane,

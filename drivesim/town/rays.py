@@ -154,6 +154,12 @@ def blocked(trees: Sequence[Tree], start: Array, direction: Array) -> NDArray[np
 
 
 @compiled
+def rows_of_kinds(kind: NDArray[np.uint8]) -> tuple[NDArray[np.int64], ...]:
+    """Rows of the hits [N] with the sky, the ground, the scenery and objects, in turn."""
+    return tuple(np.flatnonzero(kind == wanted) for wanted in (SKY, GROUND, STATIC, MOVING))
+
+
+@compiled
 def surface_at(
     origin: Array, direction: Array, pixel: Array, depth: Array, face: NDArray[np.int32], rows: NDArray[np.int64]
 ) -> tuple[Array, NDArray[np.int32], Array, Array, Array, Array]:

@@ -16,7 +16,7 @@ from drivesim.town.looks import look_of, sky_color, sun_direction
 from drivesim.town.mesh import FACADE, FOLIAGE, GLASS, HEADLIGHT, LAMP, TAILLIGHT
 from drivesim.town.objects import Objects
 from drivesim.town.paint import WET_OF_PAINT
-from drivesim.town.rays import GROUND, MOVING, SKY, STATIC, Hits, Rays, blocked, lengths, surface_at
+from drivesim.town.rays import Hits, Rays, blocked, lengths, rows_of_kinds, surface_at
 
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -44,11 +44,10 @@ class Shader:
 
     def colors(self, rays: Rays, hits: Hits) -> Array:
         """Colours [3, N] of all rays."""
-        sky = np.flatnonzero(hits.kind == SKY)
+        sky, ground, static, moving = rows_of_kinds(hits.kind)
         ways = rays.direction.take(sky, 0).T
         parts = [(sky, np.ascontiguousarray(sky_color(self.look, ways / lengths(ways), self.sun)))]
-        for kind, shade in ((GROUND, self._ground), (STATIC, self._static), (MOVING, self._moving)):
-            rows = np.flatnonzero(hits.kind == kind)
+        for rows, shade in ((ground, self._ground), (static, self._static), (moving, self._moving)):
             if len(rows):
                 surface = Surface.of(rays, hits, rows)
                 parts.append((rows, self._in_haze(shade(surface), surface)))
@@ -90,7 +89,7 @@ class Shader:
     def _static(self, surface: Surface) -> Array:
         """Buildings, trees and poles."""
         scenery, face = self.background.scenery, surface.face
-        normal, color = self.background.normals.take(face, 1), scenery.color.take(face, 1)
+        normal, color = shading.of_faces(face, self.background.normals, scenery.color)
         material = scenery.mesh.material.take(face)
         leaves, walls = np.flatnonzero(material == FOLIAGE), np.flatnonzero(material == FACADE)
         self._leaf(surface, leaves, normal, color)

@@ -37,6 +37,12 @@ def _pulse_integral(x: Array, width: Array) -> Array:
 
 
 @compiled
+def of_faces(face: NDArray[np.int32], normals: Array, colors: Array) -> tuple[Array, Array]:
+    """Normals and colours [3, N] of faces [N], from those of all faces [3, F]."""
+    return normals.take(face, 1), colors.take(face, 1)
+
+
+@compiled
 def glazed(
     rows: NDArray[np.int64],
     color: Array,
