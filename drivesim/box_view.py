@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.geometry import UNIT_CORNERS, invert_pose
+from drivesim.kernels import compiled
 from drivesim.scene import CameraRig, Tracks
 
 Array = NDArray[np.float32]
@@ -47,11 +48,11 @@ class BoxCover:
 
 def cover_with_boxes(tracks: Tracks, rig: CameraRig, poses: NDArray[np.float64], size: tuple[int, int]) -> BoxCover:
     """Draws the boxes of `tracks` into all cameras, nearest last; `poses` [V, 4, 4] are the ego poses at exposure."""
-    index = np.zeros((len(rig.names), *size), np.int32)
+    shape = (len(rig.names), *size)
     away = np.abs(tracks.position[:, :2] - poses[0, :2, 3])
     near = np.flatnonzero(np.maximum(away[:, 0], away[:, 1]) < BOX_RANGE)
     if len(near) == 0:
-        return BoxCover(index, near, near, near)
+        return BoxCover(np.zeros(shape, np.int32), near, near, near)
     axes = _centre_and_axes(tracks, near, poses[0, :3, 3])
     pixels = _homogeneous_pixels(axes, rig, poses, size)
     view, place = _visible_pairs(pixels)
@@ -59,9 +60,7 @@ def cover_with_boxes(tracks: Tracks, rig: CameraRig, poses: NDArray[np.float64],
     corners = _CORNER_SUMS @ _pick(pixels, view, place)  # [3, 8, K]
     polygons = corners.reshape(3, -1).take((_LOOPS * len(view)).take(face, 1) + which, 1)  # [3, 5, F]
     view, row = view.take(which), near.take(place.take(which))
-    if len(row):
-        _draw(polygons, view, index)
-    return BoxCover(index, view, row, face)
+    return BoxCover(drawn(polygons, view, *shape), view, row, face)
 
 
 def camera_centres(rig: CameraRig, poses: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,9 +130,12 @@ def _pick(pixels: Array, view: NDArray[np.int64], place: NDArray[np.int64]) -> A
     return pixels.reshape(-1).take(view * (numbers * parts * boxes) + place + offsets).reshape(3, parts, -1)
 
 
-def _draw(polygons: Array, view: NDArray[np.int64], index: NDArray[np.int32]) -> None:
-    """Writes 1 + place of closed homogeneous convex polygons [3, 5, F], later over earlier, into `index` [V, h, w]."""
-    _, h, w = index.shape
+@compiled
+def drawn(polygons: Array, view: NDArray[np.int64], views: int, h: int, w: int) -> NDArray[np.int32]:
+    """1 + place of closed homogeneous convex polygons [3, 5, F], later over earlier, in pixels [V, h, w]; else 0."""
+    index = np.zeros((views, h, w), np.int32)
+    if not len(view):
+        return index
     low, high = _extent(polygons, (h, w))
     rows = np.maximum(high[1] - low[1] + 1, 0)
     face = np.repeat(np.arange(len(view)), rows)
@@ -145,6 +147,7 @@ def _draw(polygons: Array, view: NDArray[np.int64], index: NDArray[np.int32]) ->
     length = np.maximum(last - first + 1, 0)
     pixel = np.repeat((view.take(face) * h + y) * w + first, length) + _count_up(length)
     index.reshape(-1)[pixel] = np.repeat(face.astype(np.int32) + 1, length)
+    return index
 
 
 def _count_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -20,6 +20,7 @@ import drivesim
 from drivesim import kernels
 from drivesim.bench_driver import drive as steer
 from drivesim.env import DriveWorldEnv
+from drivesim.town.shader import Shader
 
 needs_kernels = pytest.mark.skipif(not kernels.in_use(), reason="no kernels were compiled here")
 ROOT = Path(__file__).parents[1]
@@ -56,9 +57,38 @@ def test_whole_drives_agree_to_the_bit() -> None:
 
 
 @needs_kernels
+@pytest.mark.parametrize("far", [3.0, 60.0])
+def test_ground_of_any_size_of_pixel_agrees(far: float) -> None:
+    rng = np.random.default_rng(1)
+    texels = rng.integers(0, 10, 64 * 48).astype(np.uint8)
+    shape, offset = np.array([[32, 16], [24, 12]], np.int32), np.array([0, 32 * 24], np.int32)
+    colors, palette = rng.integers(0, 2**32, 960, np.uint32), rng.integers(0, 2**32, 256, np.uint32)
+    points, along, across = rng.uniform(-far, far, (3, 2, 500)).astype(np.float32)
+    arguments = (
+        points, 0.1 * along, 0.1 * across, texels, np.array([[64], [48]], np.int32), palette, colors, offset, shape,
+    )  # fmt: skip
+    assert_same_bits(kernel_of("ground.mean_colors")(*arguments), kernels.PLAIN["ground.mean_colors"](*arguments))
+
+
+@needs_kernels
+def test_boxes_of_any_shape_are_drawn_alike() -> None:
+    rng = np.random.default_rng(2)
+    polygons = rng.normal(size=(3, 5, 400)).astype(np.float32)
+    polygons[:2] *= 20.0
+    polygons[2] += rng.choice([0.0, 3.0, 9.0], 400).astype(np.float32)
+    polygons[:, :, ::7] = np.rint(polygons[:, :, ::7])  # upright edges among them
+    polygons[:, 4] = polygons[:, 0]
+    arguments = polygons, rng.integers(0, 3, 400), 3, 18, 32
+    index = kernel_of("box_view.drawn")(*arguments)
+    assert_same_bits(index, kernels.PLAIN["box_view.drawn"](*arguments))
+    assert len(np.unique(index)) > 20
+
+
+@needs_kernels
 def test_every_compiled_function_stands_for_a_numpy_version() -> None:
     sources = Path(kernels.__file__).parent.glob("*.pyx")
     found = {f"{path.stem}.{name}" for path in sources for name in re.findall(r"^def (\w+)\(", path.read_text(), re.M)}
+    assert Shader.colors  # imports what is compiled for pictures
     assert {name for name in found if not name.endswith(".configure")} == set(kernels.PLAIN)
 
 
@@ -81,7 +111,16 @@ def calls() -> dict[str, list[tuple[Any, ...]]]:
                 if vars(home).get(function) is kernel and not home.__name__.startswith("drivesim.kernels"):
                     patch.setattr(home, function, recorder(name, kernel))
         drive(5)
+        look_around()
     return found
+
+
+def look_around() -> None:
+    """Pictures of a town at night, ray-cast and of its layout."""
+    for generator in ("raycast", "layout"):
+        env = DriveWorldEnv(generator=generator, image_size=(36, 64))
+        env.reset(seed=5, options={"weather": "rain", "time_of_day": "night"})
+        env.step(np.zeros(2))
 
 
 def kernel_of(name: str) -> Callable:

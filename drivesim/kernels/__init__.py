@@ -1,9 +1,9 @@
-"""Compiled versions of the functions that a step of the world spends its time in.
+"""Compiled versions of the functions that a step of the world and ray-cast pictures spend their time in.
 
 Each of them is written twice: in numpy, where it is documented and tested, and under the same name in the Cython module
 of this folder that is called like the module it belongs to. Both do the same exactly rounded operations (+ - * / sqrt,
-comparisons) in the same order, with the sine, cosine and arc tangent of the C library where the numpy version takes
-those of `math`, and thus give the same bits. Where nothing was compiled, or with
+comparisons) in the same order, in the same precision, with the sine, cosine and arc tangent of the C library where the
+numpy version takes those of `math`, and its hypot, and thus give the same bits. Where nothing was compiled, or with
 `DRIVESIM_KERNELS=numpy` in the environment, the numpy versions run.
 """
 
@@ -41,13 +41,18 @@ def _module(name: str) -> ModuleType | None:
 
 
 def compiled(plain: Function) -> Function:
-    """Decorator of a numpy function: the compiled one where there is one, itself elsewhere."""
+    """Decorator of a numpy function: the compiled one where there is one, itself elsewhere.
+
+    Raises ImportError where its module was compiled without it.
+    """
     home = plain.__module__.rpartition(".")[2]
     module = _module(home) if _WANTED else None
     if module is None:
         return plain
     module.configure(plain.__globals__)
-    kernel: Function = getattr(module, plain.__name__)
+    kernel: Function | None = getattr(module, plain.__name__, None)
+    if kernel is None:
+        raise ImportError(f"{module.__name__}: found no {plain.__name__}, accepted with it; build the kernels again")
     PLAIN[f"{home}.{plain.__name__}"] = plain
     return kernel
 

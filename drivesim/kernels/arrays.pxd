@@ -52,6 +52,27 @@ cdef inline cnp.ndarray table(int kind, Py_ssize_t rows, Py_ssize_t columns):
     return cnp.PyArray_EMPTY(2, shape, kind, 0)
 
 
+cdef inline float* singles(cnp.ndarray array, Py_ssize_t size, str name) except NULL:
+    return <float*> _checked(array, cnp.NPY_FLOAT32, size, name)
+
+
+cdef inline cnp.int32_t* counts(cnp.ndarray array, Py_ssize_t size, str name) except NULL:
+    return <cnp.int32_t*> _checked(array, cnp.NPY_INT32, size, name)
+
+
+cdef inline cnp.uint32_t* words(cnp.ndarray array, Py_ssize_t size, str name) except NULL:
+    return <cnp.uint32_t*> _checked(array, cnp.NPY_UINT32, size, name)
+
+
+cdef inline cnp.uint8_t* octets(cnp.ndarray array, Py_ssize_t size, str name) except NULL:
+    return <cnp.uint8_t*> _checked(array, cnp.NPY_UINT8, size, name)
+
+
+cdef inline cnp.ndarray single_table(Py_ssize_t rows, Py_ssize_t columns):
+    """A new array [rows, columns] of single precision; what is in it is arbitrary."""
+    return table(cnp.NPY_FLOAT32, rows, columns)
+
+
 cdef inline double least(double a, double b) noexcept nogil:
     return a if a < b else b
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim.geometry import box_corners, box_footprints
+from drivesim.kernels import compiled
 from drivesim.scene import CameraRig, Tracks
 
 NEAR = 0.02  # corners of boxes closer to the image plane are not projected [m]
@@ -16,23 +17,28 @@ CELL, CELLS = 0.5, 384  # side of the cells of shadow maps [m], number of cells 
 
 def pixels_near_boxes(rig: CameraRig, poses: NDArray[np.float64], tracks: Tracks) -> NDArray[np.int64]:
     """Rows of the rays of all views inside the rectangles around projected boxes, with one pixel to spare."""
-    height, width = rig.image_size
-    mask = np.zeros((len(rig.names), height, width), bool)
     corners = box_corners(tracks.position, tracks.size, tracks.yaw).reshape(-1, 3)
     mounts = poses @ rig.extrinsics
     to_pixels = rig.intrinsics @ np.swapaxes(mounts[:, :3, :3], 1, 2)
     offset = np.einsum("vij,vj->vi", to_pixels, mounts[:, :3, 3])
-    homogeneous = (corners @ np.swapaxes(to_pixels, 1, 2) - offset[:, None]).reshape(len(rig.names), len(tracks), 8, 3)
-    ahead = homogeneous[..., 2] > NEAR
+    homogeneous = corners @ np.swapaxes(to_pixels, 1, 2) - offset[:, None]
+    return np.flatnonzero(around(homogeneous.reshape(len(rig.names), len(tracks), 8, 3), *rig.image_size))
+
+
+@compiled
+def around(corners: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
+    """Pixels [V, H, W] in rectangles around boxes, one pixel wider, by their corners (u d, v d, d) [V, N, 8, 3]."""
+    mask = np.zeros((len(corners), height, width), bool)
+    ahead = corners[..., 2] > NEAR
     whole, cut = ahead.all(2), ahead.any(2) & ~ahead.all(2)
     views = np.concatenate([np.nonzero(whole)[0], np.nonzero(cut)[0]])
-    pixel = np.concatenate([homogeneous[whole][..., :2] / homogeneous[whole][..., 2:], _cut_corners(homogeneous[cut])])
+    pixel = np.concatenate([corners[whole][..., :2] / corners[whole][..., 2:], _cut_corners(corners[cut])])
     low = np.maximum(np.floor(pixel.min(1)) - 1, 0).astype(int)
     high = np.minimum(np.ceil(pixel.max(1)) + 1, (width, height)).astype(int)
     seen = (low < high).all(1)
     for view, (x0, y0), (x1, y1) in zip(views[seen].tolist(), low[seen].tolist(), high[seen].tolist(), strict=True):
         mask[view, y0:y1, x0:x1] = True
-    return np.flatnonzero(mask)
+    return mask
 
 
 def _cut_corners(corners: NDArray[np.float64]) -> NDArray[np.float64]:

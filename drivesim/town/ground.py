@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.kernels import compiled
 from drivesim.scene import HdMap
 from drivesim.town.paint import GRASS, PALETTE, paint_map
 from drivesim.town.pyramid import Pyramid, level_shapes
@@ -43,18 +44,52 @@ class GroundTexture:
         self, xy: NDArray[np.float32], along: NDArray[np.float32], across: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Mean colour [3, N] in 0..1 over parallelograms around points [2, N] with the given sides [2, N] [m]."""
-        size = np.maximum(np.hypot(*across), 0.25 * np.hypot(*along))
-        is_fine = size < 2.0 * RESOLUTION
-        fine, coarse = np.flatnonzero(is_fine), np.flatnonzero(~is_fine)
-        level = self.colors.level_of(size.take(coarse))
-        total = np.zeros((xy.shape[1], 4), np.uint16)
-        packed = np.empty(xy.shape[1], np.uint32)
-        for a, b in TAPS:
-            points = xy + (np.float32(a) * along + np.float32(b) * across)
-            packed[fine] = PACKED_PALETTE.take(self.paint_at(points.take(fine, 1)))
-            packed[coarse] = self.colors.at(points.take(coarse, 1), level)
-            total += packed.view(np.uint8).reshape(-1, 4)
-        return total.T[:3] * np.float32(1.0 / (255 * len(TAPS)))
+        paint, colors = self.paint, self.colors
+        return mean_colors(
+            xy, along, across, paint.texels, paint.shape, PACKED_PALETTE, colors.texels, colors.offset, colors.shape
+        )
+
+
+@compiled
+def footprints(
+    direction: NDArray[np.float32], norm: NDArray[np.float32], size: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """What pixels of `size` [N] [m] show of the ground in directions [3, N] of lengths `norm` [N].
+
+    Sine of the grazing angle [N] and the sides [2, N] [m] of a parallelogram, along the direction and across it.
+    """
+    grazing = np.maximum(-direction[2] / norm, np.float32(1e-3))
+    ahead = direction[:2] / np.maximum(np.hypot(direction[0], direction[1]), np.float32(1e-6))
+    return grazing, ahead * (size / grazing), np.stack([-ahead[1], ahead[0]]) * size
+
+
+@compiled
+def mean_colors(
+    xy: NDArray[np.float32],
+    along: NDArray[np.float32],
+    across: NDArray[np.float32],
+    paint: NDArray[np.uint8],
+    paint_shape: NDArray[np.int32],
+    palette: NDArray[np.uint32],
+    colors: NDArray[np.uint32],
+    offset: NDArray[np.int32],
+    shape: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """As `GroundTexture.sample`, of texels and shapes of its pyramids; `palette` holds the colours of the paints."""
+    fine_pyramid = Pyramid(paint, np.zeros(1, np.int32), paint_shape, RESOLUTION)
+    coarse_pyramid = Pyramid(colors, offset, shape, 2.0 * RESOLUTION)
+    size = np.maximum(np.hypot(*across), np.float32(0.25) * np.hypot(*along))
+    is_fine = size < np.float32(2.0 * RESOLUTION)
+    fine, coarse = np.flatnonzero(is_fine), np.flatnonzero(~is_fine)
+    level = coarse_pyramid.level_of(size.take(coarse))
+    total = np.zeros((xy.shape[1], 4), np.uint16)
+    packed = np.empty(xy.shape[1], np.uint32)
+    for a, b in TAPS:
+        points = xy + (np.float32(a) * along + np.float32(b) * across)
+        packed[fine] = palette.take(fine_pyramid.at(points.take(fine, 1)))
+        packed[coarse] = coarse_pyramid.at(points.take(coarse, 1), level)
+        total += packed.view(np.uint8).reshape(-1, 4)
+    return np.ascontiguousarray(total.T[:3]) * np.float32(1.0 / (255 * len(TAPS)))
 
 
 def _color_pyramid(paint: NDArray[np.uint8]) -> Pyramid:

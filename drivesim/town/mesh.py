@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.kernels import compiled
+
 MATTE, GLASS, FACADE, FOLIAGE, HEADLIGHT, TAILLIGHT, LAMP = range(7)  # materials
 
 # Faces of the eight corners made by `frustum` (lower ring 0-3, upper ring 4-7, both counter-clockwise from above).
@@ -35,9 +37,17 @@ class Mesh:
 
     def normals(self) -> NDArray[np.float32]:
         """Unit normals [F, 3] by the right-hand rule."""
-        a, b, c = (self.vertices[self.faces[:, k]] for k in range(3))
-        normal = np.cross(b - a, c - a)
-        return (normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+        return face_normals(self.vertices, self.faces)
+
+
+@compiled
+def face_normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Unit normals [F, 3] of triangles [F, 3] between vertices [P, 3], 0 for those without an area."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    normal = np.cross(b - a, c - a)
+    x, y, z = normal.T
+    length = np.sqrt(x * x + y * y + z * z)
+    return normal / np.maximum(length, np.float32(1e-12))[:, None]
 
 
 def merge(meshes: Sequence[Mesh]) -> Mesh:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from drivesim.town.objects import Objects, place_objects
 from drivesim.town.paint import SEMANTIC_OF_PAINT
 from drivesim.town.rays import GROUND, MOVING, STATIC, Hits, Rays, ego_directions, rig_rays, trace
 from drivesim.town.shader import Shader
+from drivesim.town.shading import as_bytes
 
 # Offsets of samples from the pixel centre by number of samples [px].
 PATTERNS = {
@@ -66,10 +66,7 @@ class Raycaster:
         return color if self.samples_per_pixel == 1 else color / np.float32(self.samples_per_pixel)
 
     def _images(self, color: NDArray[np.float32]) -> NDArray[np.uint8]:
-        color = color * np.float32(255.0)
-        color += np.float32(0.5)
-        planes = np.clip(color, 0.0, 255.0, out=color).astype(np.uint8)
-        return cv2.merge(list(planes)).reshape(len(self.rig.names), *self.rig.image_size, 3)
+        return as_bytes(color).reshape(len(self.rig.names), *self.rig.image_size, 3)
 
     def _labelled(self, images: NDArray[np.uint8], rays: Rays, hits: Hits, view: _View) -> RenderedFrame:
         """Pictures with the labels that belong to hits."""

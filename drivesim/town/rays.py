@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
+from drivesim.kernels import compiled
 from drivesim.scene import CameraRig
 from drivesim.town.mesh import Mesh
 
@@ -33,11 +34,6 @@ class Rays:
     origin: Array  # [N, 3] relative to the centre of the background [m]
     direction: Array  # [N, 3]
     pixel: Array  # [N] width of a pixel at depth one
-
-    @cached_property
-    def norm(self) -> Array:
-        """Length [N] of the directions."""
-        return np.sqrt(np.einsum("ni,ni->n", self.direction, self.direction))
 
 
 @dataclass(frozen=True)
@@ -81,16 +77,34 @@ def trace(
 ) -> Hits:
     """First hits with the ground plane, the scenery and the objects, whose faces are counted through their trees; only
     `candidates` (rows) may hit objects."""
-    down = rays.direction[:, 2]
-    reach = np.where(down < 0.0, rays.origin[:, 2] / -np.minimum(down, np.float32(-1e-9)), np.float32(FAR))
-    np.minimum(reach, np.float32(FAR), out=reach)
+    reach = ground_reach(rays.origin, rays.direction)
     static = _run(scenery, rays.origin, rays.direction, reach, output=1)
-    face, depth = (np.concatenate([part[name] for part in static]) for name in ("primID", "tfar"))
-    kind = np.where(face >= 0, np.uint8(STATIC), np.where(reach < FAR, np.uint8(GROUND), np.uint8(SKY)))
-    hits = Hits(kind, np.where(face >= 0, depth, reach), face)
+    face, depth = (_joined([part[name] for part in static]) for name in ("primID", "tfar"))
+    kind, depth = scenery_or_ground(face, depth, reach)
+    hits = Hits(kind, depth, face)
     _trace_objects(rays, objects, hits, np.arange(len(kind)) if candidates is None else candidates)
     hits.depth[kind == SKY] = np.inf
     return hits
+
+
+def _joined(parts: Sequence[NDArray]) -> NDArray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+@compiled
+def ground_reach(origin: Array, direction: Array) -> Array:
+    """Lengths [N] of rays [N, 3] to the ground plane, FAR where they do not meet it before."""
+    down = direction[:, 2]
+    reach = np.where(down < 0.0, origin[:, 2] / -np.minimum(down, np.float32(-1e-9)), np.float32(FAR))
+    return np.minimum(reach, np.float32(FAR), out=reach)
+
+
+@compiled
+def scenery_or_ground(face: NDArray[np.int32], depth: Array, reach: Array) -> tuple[NDArray[np.uint8], Array]:
+    """Kinds [N] and depths [N] of hits with the scenery, faces [N] (-1 for none), before the ground at `reach` [N]."""
+    static = face >= 0
+    kind = np.where(static, np.uint8(STATIC), np.where(reach < FAR, np.uint8(GROUND), np.uint8(SKY)))
+    return kind, np.where(static, depth, reach)
 
 
 def _trace_objects(rays: Rays, trees: Sequence[Tree], hits: Hits, rows: NDArray[np.int64]) -> None:
@@ -137,3 +151,28 @@ def blocked(trees: Sequence[Tree], start: Array, direction: Array) -> NDArray[np
         for tree, _ in trees:
             found |= np.concatenate(_run(tree, origin, ways, query="OCCLUDED")) >= 0
     return found
+
+
+@compiled
+def rows_of_kinds(kind: NDArray[np.uint8]) -> tuple[NDArray[np.int64], ...]:
+    """Rows of the hits [N] with the sky, the ground, the scenery and objects, in turn."""
+    return tuple(np.flatnonzero(kind == wanted) for wanted in (SKY, GROUND, STATIC, MOVING))
+
+
+@compiled
+def surface_at(
+    origin: Array, direction: Array, pixel: Array, depth: Array, face: NDArray[np.int32], rows: NDArray[np.int64]
+) -> tuple[Array, NDArray[np.int32], Array, Array, Array, Array]:
+    """Depth, face, direction [3, M], its length, width of a pixel and point [3, M] of the hits `rows` [M] of rays [N].
+
+    Distances are in metres.
+    """
+    depth, way = depth.take(rows), np.ascontiguousarray(direction.take(rows, 0).T)
+    point = np.ascontiguousarray(origin.take(rows, 0).T) + way * depth
+    return depth, face.take(rows), way, lengths(way), depth * pixel.take(rows), point
+
+
+def lengths(vectors: Array) -> Array:
+    """Lengths [N] of vectors [3, N]."""
+    x, y, z = vectors
+    return np.sqrt(x * x + y * y + z * z)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,11 +11,12 @@ from drivesim.scene import Scene
 from drivesim.town import shading
 from drivesim.town.background import Background
 from drivesim.town.culling import ShadowCells
+from drivesim.town.ground import footprints
 from drivesim.town.looks import look_of, sky_color, sun_direction
 from drivesim.town.mesh import FACADE, FOLIAGE, GLASS, HEADLIGHT, LAMP, TAILLIGHT
 from drivesim.town.objects import Objects
 from drivesim.town.paint import WET_OF_PAINT
-from drivesim.town.rays import GROUND, MOVING, SKY, STATIC, Hits, Rays, blocked
+from drivesim.town.rays import Hits, Rays, blocked, lengths, rows_of_kinds, surface_at
 
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -41,32 +44,26 @@ class Shader:
 
     def colors(self, rays: Rays, hits: Hits) -> Array:
         """Colours [3, N] of all rays."""
-        out = np.empty((3, len(hits.kind)), np.float32)
-        sky = np.flatnonzero(hits.kind == SKY)
-        out[:, sky] = sky_color(self.look, rays.direction.take(sky, 0).T / rays.norm.take(sky), self.sun)
-        for kind, shade in ((GROUND, self._ground), (STATIC, self._static), (MOVING, self._moving)):
-            rows = np.flatnonzero(hits.kind == kind)
+        sky, ground, static, moving = rows_of_kinds(hits.kind)
+        ways = rays.direction.take(sky, 0).T
+        parts = [(sky, np.ascontiguousarray(sky_color(self.look, ways / lengths(ways), self.sun)))]
+        for rows, shade in ((ground, self._ground), (static, self._static), (moving, self._moving)):
             if len(rows):
-                surface = Surface(rays, hits, rows)
-                out[:, rows] = self._in_haze(shade(surface), surface)
-        return out
+                surface = Surface.of(rays, hits, rows)
+                parts.append((rows, self._in_haze(shade(surface), surface)))
+        return shading.put_together(len(hits.kind), parts)
 
     def _in_haze(self, color: Array, surface: Surface) -> Array:
         """Colours as they arrive after the air in between."""
-        horizon = np.array(self.look.horizon, np.float32)[:, None]
-        color -= horizon
-        color *= np.exp(surface.depth * surface.norm * np.float32(-self.look.haze))
-        color += horizon
-        return color
+        horizon = np.array(self.look.horizon, np.float32)
+        return shading.in_air(color, np.exp(surface.depth * surface.norm * np.float32(-self.look.haze)), horizon)
 
     def _ground(self, surface: Surface) -> Array:
         """Painted ground with shadows, lamp light and rain on it."""
         direction, size = surface.direction, surface.size * self.sharpness
         xy = surface.point[:2] - self.background.corner[:, None]
-        grazing = np.maximum(-direction[2] / surface.norm, 1e-3)
-        ahead = direction[:2] / np.maximum(np.hypot(direction[0], direction[1]), 1e-6)
-        across = np.stack([-ahead[1], ahead[0]]) * size
-        color = self.background.ground.sample(xy, ahead * (size / grazing), across)
+        grazing, along, across = footprints(direction, surface.norm, size)
+        color = self.background.ground.sample(xy, along, across)
         color *= self._ground_light(surface, xy, size / np.sqrt(grazing))
         return self._wet(color, xy, grazing) if self.look.wetness > 0.0 else color
 
@@ -87,32 +84,36 @@ class Shader:
     def _wet(self, color: Array, xy: Array, grazing: Array) -> Array:
         """Dark, faintly mirroring where rain wets the paint."""
         wet = self.look.wetness * WET_OF_PAINT.take(self.background.ground.paint_at(xy))
-        mirror = wet * (0.06 + 0.55 * np.square(1.0 - np.minimum(3.0 * grazing, 1.0)))
-        color *= 1.0 - shading.WET_DARKENING * wet
-        return color + mirror * (0.8 * np.array(self.look.horizon, np.float32)[:, None] - color)
+        return shading.wetted(color, wet, grazing, np.array(self.look.horizon, np.float32))
 
     def _static(self, surface: Surface) -> Array:
         """Buildings, trees and poles."""
         scenery, face = self.background.scenery, surface.face
-        normal, color = self.background.normals.take(face, 1), scenery.color.take(face, 1)
+        normal, color = shading.of_faces(face, self.background.normals, scenery.color)
         material = scenery.mesh.material.take(face)
-        own_light = np.zeros_like(color)
         leaves, walls = np.flatnonzero(material == FOLIAGE), np.flatnonzero(material == FACADE)
         self._leaf(surface, leaves, normal, color)
-        if len(walls):
-            size = surface.size.take(walls) * self.sharpness
-            facing = np.abs((normal.take(walls, 1) * surface.direction.take(walls, 1)).sum(0)) / surface.norm.take(
-                walls
-            )
-            color[:, walls], own_light[:, walls] = shading.facade(
-                scenery, face.take(walls) >> 1, surface.point.take(walls, 1), color.take(walls, 1),
-                (size / np.maximum(facing, 0.05), size), self.look,
-            )  # fmt: skip
+        color, lit = self._facade(surface, walls, normal, color)
         offset = np.where(material == FOLIAGE, np.float32(LEAF_OFFSET), np.float32(FACE_OFFSET))
         color *= self._light(surface, normal, offset)
+        own_light = shading.put_together(len(face), [(walls, lit)] if lit is not None else [])
         if self.look.lights > 0.0:
             own_light[:, material == LAMP] = shading.LAMPLIGHT[:, None] * np.float32(self.look.lights)
         return color + own_light
+
+    def _facade(self, surface: Surface, walls: Rows, normal: Array, color: Array) -> tuple[Array, Array | None]:
+        """Colours [3, M] with windows in the walls, and the light [3, W] that these give, if any."""
+        scenery = self.background.scenery
+        color, wall, window, u, v, blur = shading.glazed(
+            walls, color, surface.face, normal, surface.direction, surface.norm, surface.size * self.sharpness,
+            surface.point, scenery.wall_start, scenery.wall_direction, scenery.wall_pattern, shading.PANE,
+        )  # fmt: skip
+        if self.look.lit_windows == 0.0:
+            return color, None
+        return color, shading.window_light(
+            scenery.wall_key, wall, window, u, v, blur, self.look.lit_windows, 0.35 + 0.6 * self.look.lights,
+            shading.LIT,
+        )  # fmt: skip
 
     def _leaf(self, surface: Surface, rows: Rows, normal: Array, color: Array) -> None:
         """Round the crowns of trees: smooth normals, darker below."""
@@ -142,7 +143,6 @@ class Shader:
 
     def _light(self, surface: Surface, normal: Array, offset: Array) -> Array:
         """Light [3, N] of sky, sun and lamps on surfaces; `offset` [N] is where their shadow rays start [m]."""
-        light = shading.skylight(self.look, normal[2])
         toward = np.maximum(self.sun @ normal, 0.0)
         if self.look.shadows:
             rows = np.flatnonzero((toward > 0.0) & (surface.depth < SHADOW_RANGE))
@@ -151,7 +151,8 @@ class Shader:
             low = np.flatnonzero(~dark & (start[2] < OBJECT_SHADOW_HEIGHT) & self.shaded_cells.at(start))
             dark[low] = blocked(self.objects.trees, start.take(low, 1), self.sun)
             toward[rows.compress(dark)] = 0.0
-        light += shading.tinted(toward, self.sunlight)
+        sky, bounce = np.array(self.look.sky, np.float32), np.array(self.look.bounce, np.float32)
+        light = shading.daylight(np.ascontiguousarray(normal[2]), toward, sky, bounce, self.sunlight)
         return self._with_lamps(light, surface.point)
 
     def _with_lamps(self, light: Array, point: Array) -> Array:
@@ -166,13 +167,18 @@ class Shader:
         return light + shading.tinted(pool, shading.LAMPLIGHT) + shading.tinted(cone, shading.HEADLIGHT)
 
 
+@dataclass(frozen=True)
 class Surface:
     """Some of the hits of some rays."""
 
-    def __init__(self, rays: Rays, hits: Hits, rows: Rows) -> None:
-        self.depth = hits.depth.take(rows)  # [M] [m]
-        self.face = hits.face.take(rows)  # [M]
-        self.direction = np.ascontiguousarray(rays.direction.take(rows, 0).T)  # [3, M]
-        self.norm = rays.norm.take(rows)  # [M]
-        self.size = self.depth * rays.pixel.take(rows)  # [M] width of the pixel there [m]
-        self.point = rays.origin.take(rows, 0).T + self.direction * self.depth  # [3, M] [m]
+    depth: Array  # [M] [m]
+    face: NDArray[np.int32]  # [M]
+    direction: Array  # [3, M]
+    norm: Array  # [M] length of the direction
+    size: Array  # [M] width of the pixel there [m]
+    point: Array  # [3, M] [m]
+
+    @classmethod
+    def of(cls, rays: Rays, hits: Hits, rows: Rows) -> Surface:
+        """The hits `rows` [M]."""
+        return cls(*surface_at(rays.origin, rays.direction, rays.pixel, hits.depth, hits.face, rows))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.kernels import compiled
 from drivesim.town.looks import Look
-from drivesim.town.scenery import Scenery
 
 Array = NDArray[np.float32]
 
@@ -34,23 +36,68 @@ def _pulse_integral(x: Array, width: Array) -> Array:
     return whole * width + np.minimum(np.maximum(x - whole - 0.5 * (1.0 - width), 0.0), width)
 
 
-def facade(
-    scenery: Scenery, wall: NDArray[np.int64], point: Array, color: Array, footprint: tuple[Array, Array], look: Look
-) -> tuple[Array, Array | float]:
-    """Surface colour and own light [3, N] of points on walls; footprint: size of a pixel along and upwards [m]."""
-    start, direction = scenery.wall_start.take(wall, 1), scenery.wall_direction.take(wall, 1)
-    along = (point[0] - start[0]) * direction[0] + (point[1] - start[1]) * direction[1]
-    per_metre_u, per_metre_v, wide, high = scenery.wall_pattern.take(wall, 1)
-    u, v = along * per_metre_u, point[2] * per_metre_v
-    fu, fv = np.maximum(footprint[0] * per_metre_u, 1e-3), np.maximum(footprint[1] * per_metre_v, 1e-3)
-    window = pulse_coverage(u, fu, wide) * pulse_coverage(v, fv, high)
-    surface = color + window * (PANE[:, None] - color)
-    if look.lit_windows == 0.0:
-        return surface, 0.0
-    sharp = np.clip(1.5 - np.maximum(fu, fv), 0.0, 1.0)
-    mean = look.lit_windows * 0.775
-    lit = mean + sharp * (_lit(scenery.wall_key.take(wall), u, v, look.lit_windows) - mean)
-    return surface, tinted(window * lit * np.float32(0.35 + 0.6 * look.lights), LIT)
+@compiled
+def of_faces(face: NDArray[np.int32], normals: Array, colors: Array) -> tuple[Array, Array]:
+    """Normals and colours [3, N] of faces [N], from those of all faces [3, F]."""
+    return normals.take(face, 1), colors.take(face, 1)
+
+
+@compiled
+def glazed(
+    rows: NDArray[np.int64],
+    color: Array,
+    face: NDArray[np.int32],
+    normal: Array,
+    direction: Array,
+    norm: Array,
+    size: Array,
+    point: Array,
+    start: Array,
+    along: Array,
+    pattern: Array,
+    pane: Array,
+) -> tuple[Array, NDArray[np.int32], Array, Array, Array, Array]:
+    """Colours [3, N] of surfaces, with windows of colour `pane` [3] in those of them, `rows` [M], that are walls.
+
+    Also the wall [M], the share of windows in the pixel [M], its place in windows along the wall and upwards [M], and
+    its larger side in windows [M]. Surfaces have a face [N], a normal [3, N], the direction [3, N] they are seen in and
+    its length [N], the size of a pixel there [N] [m] and a point [3, N]; walls have two faces each, a start [2, W], a
+    direction [2, W] and a pattern [4, W], see `Scenery`.
+    """
+    wall, upwards, place = face.take(rows) >> 1, size.take(rows), point.take(rows, 1)
+    x, y, z = normal.take(rows, 1) * direction.take(rows, 1)
+    across = upwards / np.maximum(np.abs(x + y + z) / norm.take(rows), np.float32(0.05))
+    start, along = start.take(wall, 1), along.take(wall, 1)
+    per_metre_u, per_metre_v, wide, high = pattern.take(wall, 1)
+    u = ((place[0] - start[0]) * along[0] + (place[1] - start[1]) * along[1]) * per_metre_u
+    v = place[2] * per_metre_v
+    fu, fv = np.maximum(across * per_metre_u, np.float32(1e-3)), np.maximum(upwards * per_metre_v, np.float32(1e-3))
+    share = pulse_coverage(u, fu, wide) * pulse_coverage(v, fv, high)
+    out, plain = color.copy(), color.take(rows, 1)
+    out[:, rows] = plain + share * (pane[:, None] - plain)
+    return out, wall, share, u, v, np.maximum(fu, fv)
+
+
+@compiled
+def window_light(
+    keys: NDArray[np.uint32],
+    wall: NDArray[np.int32],
+    window: Array,
+    u: Array,
+    v: Array,
+    blur: Array,
+    lit_windows: float,
+    brightness: float,
+    color: Array,
+) -> Array:
+    """Light [3, N] of a colour [3] from windows that take a share [N] of a pixel at places u, v [N] in windows.
+
+    `keys` [W] are those of all walls, `wall` [N] the walls that are seen, `blur` [N] the size of the pixel in windows.
+    """
+    sharp = np.clip(np.float32(1.5) - blur, np.float32(0.0), np.float32(1.0))
+    mean = lit_windows * 0.775
+    lit = mean + sharp * (_lit(keys.take(wall), u, v, lit_windows) - mean)
+    return tinted(window * lit * np.float32(brightness), color).astype(np.float32)
 
 
 def _lit(key: NDArray[np.uint32], u: Array, v: Array, share: float) -> Array:
@@ -58,14 +105,18 @@ def _lit(key: NDArray[np.uint32], u: Array, v: Array, share: float) -> Array:
     key = key + u.astype(np.uint32) * np.uint32(19349663)
     key ^= v.astype(np.uint32) * np.uint32(83492791)
     key = (key ^ (key >> np.uint32(15))) * np.uint32(2246822519)
-    shade = 0.55 + (key & np.uint32(255)) * np.float32(0.45 / 255)
+    shade = 0.55 + (key & np.uint32(255)).astype(np.float64) * np.float32(0.45 / 255)
     return ((key >> np.uint32(16)) < np.uint32(share * 65536)) * shade
 
 
-def skylight(look: Look, normal_z: Array) -> Array:
-    """Light [3, N] from sky and ground on surfaces by the upward part [N] of their normals."""
-    sky, bounce = np.array(look.sky, np.float32), np.array(look.bounce, np.float32)
-    return bounce[:, None] + tinted(0.5 + 0.5 * normal_z, sky - bounce)
+@compiled
+def daylight(normal_z: Array, toward: Array, sky: Array, bounce: Array, sun: Array) -> Array:
+    """Light [3, N] of the sky [3], the ground [3] and the sun [3] on surfaces.
+
+    Given are the upward part [N] of their normals and the part [N] towards the sun, as far as it reaches them.
+    """
+    light = bounce[:, None] + tinted(np.float32(0.5) + np.float32(0.5) * normal_z, sky - bounce)
+    return light + tinted(toward, sun)
 
 
 def headlights(look: Look, ego_points: Array) -> Array:
@@ -87,3 +138,36 @@ def pane_reflection(look: Look, normal_z: Array) -> Array:
     """Faint mirror image [3, N] of the sky in car windows."""
     horizon, zenith = np.array(look.horizon, np.float32), np.array(look.zenith, np.float32)
     return 0.3 * (horizon[:, None] + tinted(np.maximum(normal_z, 0.0), zenith - horizon))
+
+
+@compiled
+def wetted(color: Array, wet: Array, grazing: Array, horizon: Array) -> Array:
+    """Colours [3, N] of ground that is wet to a degree [N] under sines of grazing angles [N], below a horizon [3]."""
+    mirror = wet * (
+        np.float32(0.06)
+        + np.float32(0.55) * np.square(np.float32(1.0) - np.minimum(np.float32(3.0) * grazing, np.float32(1.0)))
+    )
+    color = color * (np.float32(1.0) - np.float32(WET_DARKENING) * wet)
+    return color + mirror * ((np.float32(0.8) * horizon)[:, None] - color)
+
+
+@compiled
+def in_air(color: Array, share: Array, horizon: Array) -> Array:
+    """Colours [3, N] of which the air leaves a share [N], the rest being as the horizon [3]."""
+    return (color - horizon[:, None]) * share + horizon[:, None]
+
+
+@compiled
+def put_together(count: int, parts: Sequence[tuple[NDArray[np.int64], Array]]) -> Array:
+    """Colours [3, count] from parts: rows [M], ascending, and their colours [3, M]; 0 for rows in none of them."""
+    out = np.zeros((3, count), np.float32)
+    for rows, color in parts:
+        out[:, rows] = color
+    return out
+
+
+@compiled
+def as_bytes(color: Array) -> NDArray[np.uint8]:
+    """Pixels [N, 3] of colours [3, N] in 0..1, what is beyond being cut off."""
+    scaled = color * np.float32(255.0) + np.float32(0.5)
+    return np.ascontiguousarray(np.clip(scaled, 0.0, 255.0, out=scaled).astype(np.uint8).T)
