@@ -13,7 +13,7 @@ from drivesim.predictor.beyond.grid import AHEAD, MapGrid, grid_of
 from drivesim.predictor.beyond.masks import random_known
 from drivesim.town.town import SPACING, Town
 
-_PER_TOWN = 4  # patches of a batch from one town
+_PER_TOWN = 3  # patches of a batch from one town
 _TURN, _ASIDE = 0.12, 1.5  # spread of poses about lanes [rad], [m]
 
 
@@ -43,9 +43,7 @@ class TownPatches:
     reserved for evaluation, unless they are asked for, and for less than one.
     """
 
-    def __init__(
-        self, towns: int, batch: int, seed: int = 0, first_town: int = 0, held_out: bool = False
-    ) -> None:
+    def __init__(self, towns: int, batch: int, seed: int = 0, first_town: int = 0, held_out: bool = False) -> None:
         from drivesim.world import EVALUATION_TOWNS  # the town's worlds use the predictor, too
 
         if towns < 1:
@@ -60,7 +58,8 @@ class TownPatches:
     def __call__(self, step: int) -> dict[str, Any]:
         """The batch of a step."""
         rng = np.random.default_rng([self.seed, 83, step])
-        cells, known = [], []
+        cells: list[NDArray[np.bool_]] = []
+        known: list[NDArray[np.bool_]] = []
         while len(cells) < self.batch:
             town = self._map(self.first + int(rng.integers(self.towns)))
             for _ in range(min(_PER_TOWN, self.batch - len(cells))):
