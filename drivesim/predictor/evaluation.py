@@ -78,8 +78,9 @@ def evaluate_predictor(config: PredictorEvaluation) -> str:
 
 def overlaps_of(config: PredictorEvaluation) -> list[MapOverlap]:
     """How true the maps of held-out towns are beyond what is mapped of them."""
-    patches = TownPatches(config.towns, _BATCH, first_town=EVALUATION_TOWNS, held_out=True)
-    steps = range(math.ceil(config.map_patches / _BATCH))
+    batch = min(_BATCH, config.map_patches)
+    patches = TownPatches(config.towns, batch, first_town=EVALUATION_TOWNS, held_out=True)
+    steps = range(math.ceil(config.map_patches / batch))
     return map_overlaps(shipped_map_network(config.map_weights), (patches(at) for at in tqdm(steps, desc="maps")))
 
 

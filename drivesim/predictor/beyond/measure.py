@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drivesim.predictor.beyond.grid import CELL, CLASSES
+from drivesim.predictor.beyond.grid import CELL, CLASSES, ROAD
 from drivesim.predictor.beyond.network import MapNetwork
 from drivesim.predictor.beyond.objective import probabilities
 
 METHODS = ("network", "straight on")
+_KINDS = ([ROAD], [index for index in range(len(CLASSES)) if index != ROAD])  # by the row of `known` that tells
 RANGES = ((0.0, 8.0), (8.0, 16.0), (16.0, 32.0), (32.0, 64.0))  # [m] from the nearest mapped cell
 
 
@@ -55,27 +56,21 @@ def map_overlaps(network: MapNetwork, batches: Iterable[Mapping[str, Any]]) -> l
         for row in range(len(predicted)):
             cells = batch["cells"][row].numpy() > 0.5
             # Every class is judged where it was not known, by the distance to where it was.
-            known = batch["known"][row].numpy() > 0.5
-            for index, kind in enumerate(_kinds()):
-                away = distance_to_mapped(known[kind])
-                guesses = (predicted[row, index], straight_on(cells[index : index + 1], known[kind])[0])
+            for kind, known in enumerate(batch["known"][row].numpy() > 0.5):
+                classes, away = _KINDS[kind], distance_to_mapped(known)
+                guesses = (predicted[row, classes], straight_on(cells[classes], known))
                 for at, (nearest, farthest) in enumerate(RANGES):
-                    there = ~known[kind] & (away > nearest) & (away <= farthest)
-                    true[at, index] += (cells[index] & there).sum()
+                    there = (away > nearest) & (away <= farthest)
+                    true[at, classes] += (cells[classes] & there).sum((1, 2))
                     for method, guess in enumerate(guesses):
-                        both[method, at, index] += (guess & cells[index] & there).sum()
-                        either[method, at, index] += ((guess | cells[index]) & there).sum()
+                        both[method, at, classes] += (guess & cells[classes] & there).sum((1, 2))
+                        either[method, at, classes] += ((guess | cells[classes]) & there).sum((1, 2))
     with np.errstate(invalid="ignore"):
         overlap = both / either
     return [
         MapOverlap(METHODS[m], CLASSES[c], *RANGES[r], float(overlap[m, r, c]), int(true[r, c]))
         for m, r, c in np.ndindex(shape)
     ]
-
-
-def _kinds() -> list[int]:
-    """For every class the row of `known` that says where it is mapped."""
-    return [0 if name == "drivable_area" else 1 for name in CLASSES]
 
 
 def overlap_table(overlaps: list[MapOverlap]) -> str:
