@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from drivesim.geometry import wrap_angle
 from drivesim.predictor.beyond.grid import to_local
 from drivesim.scene import LaneGraph
 
 _BESIDE, _ALONG = 8.0, 24.0  # [m] between neighbouring tips of one road, across and along it
-_TURNED = 0.45  # [rad] between their headings
+_ALIGNED = 0.9  # least cosine between their headings
 _AHEAD = np.arange(12.0, 61.0, 4.0)  # [m] ahead of a road end where it is looked whether anything is mapped,
 _NEAR = np.arange(4.0, 25.0, 4.0)  # [m] and whether there is a road, where that is known
 _EVERY = 6.0  # [m] between the points of lanes that the mapped area is drawn around
@@ -64,10 +64,10 @@ def mapped_area(graph: LaneGraph, road: Sequence[shapely.Geometry] | NDArray) ->
     kept = np.append(True, stride[1:] != stride[:-1])
     hull = shapely.concave_hull(shapely.multipoints(graph.points[kept, :2]), ratio=_RATIO)
     margin = shapely.buffer(hull, _MARGIN)
-    drivable = shapely.union_all(list(road)) if len(road) else shapely.Polygon()
-    around = shapely.convex_hull(drivable)
+    around = shapely.convex_hull(shapely.GeometryCollection(list(road)))
     if around.area < _MORE * shapely.convex_hull(margin).area:
         return MappedArea(hull, margin)
+    drivable = shapely.union_all(list(road))
     shapely.prepare(drivable)
     return MappedArea(hull, margin, around, drivable)
 
@@ -88,7 +88,7 @@ def road_ends(tips: Sequence[Tip], mapped: MappedArea | None) -> list[RoadEnd]:
 
 
 def _are_of_one_road(one: Tip, other: Tip) -> bool:
-    if abs(wrap_angle(np.array(one.outward - other.outward))) > _TURNED:
+    if math.dist(one.xy, other.xy) > _ALONG + _BESIDE or math.cos(one.outward - other.outward) < _ALIGNED:
         return False
     along, beside = np.abs(to_local(np.array(other.xy), np.array([*one.xy, one.outward])))
     return bool(along < _ALONG and beside < _BESIDE)
