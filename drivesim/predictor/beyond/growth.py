@@ -21,7 +21,8 @@ from drivesim.scene import HdMap, LaneGraph
 
 _REACH = 150.0  # [m] from the ego at which a road end is led on
 _AROUND = 1.3 * AHEAD  # [m] of map that is looked at around one
-_KEPT = 230.0  # [m] from the ego within which pieces are kept
+_KEPT = 230.0  # [m] from the ego within which pieces are kept,
+_MOST = 64  # and how many: a road may turn in circles
 
 
 class Sheet(Protocol):
@@ -80,7 +81,7 @@ class MapGrower:
         """The map with the ego at a place [2]: at most one piece more, without those far behind."""
         pieces = tuple(piece for piece in beyond.pieces if _distance(piece.end, xy) < _KEPT)
         end = _nearest_end(_recorded(sheet), pieces, xy)
-        if end is not None:
+        if end is not None and len(pieces) < _MOST:
             pieces = (*pieces, self._piece(sheet, pieces, end))
         elif window is beyond.window and len(pieces) == len(beyond.pieces):
             return beyond
