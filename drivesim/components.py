@@ -19,6 +19,9 @@ from drivesim.generators.stage.network import NetworkConfig, StageNetwork
 from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective
 from drivesim.generators.stage.rollout import load_network
 from drivesim.generators.stage.stages import freeze_others, training_stage
+from drivesim.predictor.beyond.network import MapNetwork, MapNetworkConfig, load_map_network
+from drivesim.predictor.beyond.objective import MapObjective, MapObjectiveConfig
+from drivesim.predictor.beyond.patches import TownPatches
 from drivesim.predictor.network import ConditionPredictor, PredictorConfig, load_predictor
 from drivesim.predictor.objective import PredictorObjective, PredictorObjectiveConfig
 from drivesim.predictor.recording import LayoutBatches
@@ -77,6 +80,18 @@ def train_predictor(options: Options) -> Path:
     return _export(trainer.folder / "weights", "predictor", predictor, asdict(predictor.config))
 
 
+def train_predictor_map(options: Options) -> Path:
+    """Trains the network that completes maps on patches of towns; returns the weights folder."""
+    config = TrainConfig(**options["train"])
+    start = options.get("start")
+    network = load_map_network(start) if start else MapNetwork(MapNetworkConfig(**_tuples(options["model"])))
+    objective = MapObjective(network, MapObjectiveConfig(**options["objective"]))
+    trainer = Trainer(objective, TownPatches(int(options["towns"]), int(options["batch"]), config.seed), config)
+    trainer.run()
+    objective.load_state_dict(trainer.averaged())
+    return _export(trainer.folder / "weights", "predictor_map", network, asdict(network.config))
+
+
 def train_redetector(options: Options) -> Path:
     """Trains the re-detector on clips and the layouts that they show; returns the weights folder."""
     config = TrainConfig(**options["train"])
@@ -93,7 +108,8 @@ def train_redetector(options: Options) -> Path:
 
 
 COMPONENTS = {
-    "codec": train_codec, "predictor": train_predictor, "redetector": train_redetector, "stage": train_stage,
+    "codec": train_codec, "predictor": train_predictor, "predictor_map": train_predictor_map,
+    "redetector": train_redetector, "stage": train_stage,
 }  # fmt: skip
 
 

@@ -12,28 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivesim.data.interpolation import PoseLog, tracks_at
+from drivesim.data.interpolation import tracks_at
 from drivesim.data.nuscenes_reader import FRAME, NuScenesReader
-from drivesim.data.predicted_log import LogPredictor
+from drivesim.data.predicted_log import LogPredictor, followed
+from drivesim.data.recorded_route import RecordedRoute, recorded_route
 from drivesim.data.recorded_start import first_scene
-from drivesim.geometry import yaw_of_pose
+from drivesim.route import Route
 from drivesim.scene import CAMERAS, EgoState, Scene, Tracks
 
 if TYPE_CHECKING:
+    from drivesim.predictor.beyond.growth import Beyond
     from drivesim.predictor.handover import PredictedLog
 
-__all__ = ["NuScenesReader", "NuScenesSource", "RecordedRoute", "RecordedWorld"]
+__all__ = ["NuScenesReader", "NuScenesSource", "RecordedWorld"]
 
 TRAFFIC = ("log", "predicted", "none")
-ROUTE_STEP = 1.0  # [m] between route points
-ROUTE_BEFORE, ROUTE_BEYOND = 20.0, 400.0  # [m] of straight road added to both ends of the recorded path
-
-
-@dataclass(frozen=True, eq=False)
-class RecordedRoute:
-    """The path that the recording vehicle took, led on straight at both ends."""
-
-    points: NDArray[np.float64]  # [R, 3] x, y [m], heading [rad]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,30 +34,12 @@ class RecordedWorld:
     """One instant of a recorded drive in which the ego goes its own way."""
 
     scene: Scene
-    route: RecordedRoute
+    route: RecordedRoute | Route
     name: str
     seed: int
     step_index: int = 0
     predicted: PredictedLog | None = None  # from where the predictor has taken over
-
-
-def recorded_route(poses: PoseLog) -> RecordedRoute:
-    """Route along recorded ego poses."""
-    path = poses.at(poses.times)
-    kept = [0]
-    for row in range(1, len(path)):
-        if np.hypot(*(path[row, :2, 3] - path[kept[-1], :2, 3])) >= ROUTE_STEP:
-            kept.append(row)
-    xy, heading = path[kept, :2, 3], np.unwrap(yaw_of_pose(path[kept]))
-    before, beyond = np.arange(-ROUTE_BEFORE, 0.0, ROUTE_STEP), np.arange(ROUTE_STEP, ROUTE_BEYOND, ROUTE_STEP)
-    return RecordedRoute(np.concatenate([_straight(xy[0], heading[0], before), np.column_stack([xy, heading]),
-                                         _straight(xy[-1], heading[-1], beyond)]))  # fmt: skip
-
-
-def _straight(xy: NDArray[np.float64], heading: float, along: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points [N, 3] on the line through a pose, at distances `along` [N] [m]."""
-    points = xy + along[:, None] * (np.cos(heading), np.sin(heading))
-    return np.column_stack([points, np.full(len(along), heading)])
+    beyond: Beyond | None = None  # with the predictor, the map that goes on where what is mapped ends
 
 
 class NuScenesSource:
@@ -73,8 +48,9 @@ class NuScenesSource:
     Others replay their log (they do not react); after the last key frame they go on with constant velocity, so a drive
     never ends for lack of data. With `traffic="predicted"` the predictor (`predictor`: weights folder, by default the
     shipped one) moves them from the `hand_over` on, "start" or "end" of the log; from there they react. The
-    route is the recorded path. Without map expansion nothing counts as off the road;
-    `map_from` names ScenarioNet records of the same scenes whose maps are taken then.
+    route is the recorded path; with the predictor it goes on along lanes, and roads go on where the map ends. Without
+    map expansion nothing counts as off the road; `map_from` names ScenarioNet records of the same scenes whose maps
+    are taken then.
     """
 
     def __init__(
@@ -103,10 +79,16 @@ class NuScenesSource:
         frame (default 0), weather and time_of_day (default: those of the scene's description)."""
         name, scene = first_scene(self.reader, seed, options or {}, "recorded drives")
         scene = scene if self.traffic != "none" else replace(scene, tracks=Tracks.empty())
-        if name not in self._routes:
-            self._routes[name] = recorded_route(self.reader.drive(name).poses)
-        world = RecordedWorld(scene, self._routes[name], name, int(seed))
-        return world if self.predicted is None else self._handed_over(world)
+        poses = self.reader.drive(name).poses
+        if self.predicted is None:
+            if name not in self._routes:
+                self._routes[name] = recorded_route(poses)
+            return RecordedWorld(scene, self._routes[name], name, int(seed))
+        sheet = self.reader.sheet(name)
+        beyond = self.predicted.map_at(None, sheet, scene.map, scene.ego)
+        route = self.predicted.route(poses, sheet, self.reader.map_radius, scene.ego, int(seed))
+        scene = scene if beyond is None else replace(scene, map=beyond.map)
+        return self._handed_over(RecordedWorld(scene, route, name, int(seed), beyond=beyond))
 
     def _handed_over(self, world: RecordedWorld) -> RecordedWorld:
         """The world with its road users in the predictor's hands, if it is time."""
@@ -129,13 +111,20 @@ class NuScenesSource:
         """The world `dt` [s] later with the ego where the agent took it."""
         time = world.scene.timestamp + dt
         tracks, predicted, hd_map = world.scene.tracks, world.predicted, self.reader.map_at(world.name, ego.xy)
+        route, beyond = world.route, world.beyond
+        if beyond is not None and self.predicted is not None:
+            beyond = self.predicted.map_at(beyond, self.reader.sheet(world.name), hd_map, ego)
+            hd_map = hd_map if beyond is None else beyond.map
+            route = followed(route, hd_map, ego)
         if predicted is not None and self.predicted is not None:
             predicted = self.predicted.step(predicted, world.scene, hd_map, ego, dt)
             tracks = predicted.tracks
         elif self.traffic != "none":
             tracks = tracks_at(self.reader.drive(world.name).boxes, time)
         scene = replace(world.scene, timestamp=time, ego=ego, tracks=tracks, map=hd_map, exposure_poses=None)
-        world = replace(world, scene=scene, step_index=world.step_index + 1, predicted=predicted)
+        world = replace(
+            world, scene=scene, route=route, step_index=world.step_index + 1, predicted=predicted, beyond=beyond
+        )  # fmt: skip
         return world if self.predicted is None else self._handed_over(world)
 
     def history_frames(self, world: RecordedWorld) -> NDArray[np.uint8] | None:

@@ -33,6 +33,10 @@ class MapSheet:
         self._trees = {name: shapely.STRtree(geometries) for name, geometries in self._layers.items()}
         self._windows: dict[tuple[int, int, float], HdMap] = {}
 
+    def layer(self, name: str) -> NDArray:
+        """All elements of a map class, as shapely geometries."""
+        return self._layers[name]
+
     def window(self, xy: NDArray[np.float64], radius: float) -> HdMap:
         """Map that is complete for at least `radius` [m] around a point [2]; the same object throughout a cell."""
         i, j = math.floor(float(xy[0]) / CELL), math.floor(float(xy[1]) / CELL)

@@ -119,10 +119,11 @@ class NuScenesReader:
 
     def map_at(self, name: str, xy: NDArray[np.float64]) -> HdMap | None:
         """Map around a point [2] of the scene's location; None where the data set has none."""
-        sheet = self._sheet(name)
+        sheet = self.sheet(name)
         return sheet.window(xy, self.map_radius) if sheet else None
 
-    def _sheet(self, name: str) -> MapSheet | None:
+    def sheet(self, name: str) -> MapSheet | None:
+        """The whole map of the scene's location, likewise."""
         location = self.drive(name).location
         if location not in self._sheets:
             self._sheets[location] = open_sheet(self.dataroot, location)

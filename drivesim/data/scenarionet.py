@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from drivesim.data.interpolation import SAME_INSTANT, ego_at, tracks_at
-from drivesim.data.nuscenes import RecordedRoute, recorded_route
-from drivesim.data.predicted_log import LogPredictor
+from drivesim.data.nuscenes_map import MapSheet
+from drivesim.data.predicted_log import LogPredictor, followed
 from drivesim.data.reactive_log import ReactiveLog, begin, reactive_tracks, step
+from drivesim.data.recorded_route import RecordedRoute, recorded_route
 from drivesim.data.recorded_start import first_scene
 from drivesim.data.scenarionet_files import RecordFiles
 from drivesim.data.scenarionet_log import ScenarioLog
+from drivesim.route import Route
 from drivesim.scene import CameraRig, EgoState, HdMap, Scene, Tags, Tracks
 from drivesim.town.rig import nuscenes_rig
 
 if TYPE_CHECKING:
+    from drivesim.predictor.beyond.growth import Beyond
     from drivesim.predictor.handover import PredictedLog
 
 TRAFFIC = ("log", "idm", "predicted", "none")
@@ -56,9 +59,13 @@ class ScenarioNetReader:
             return tracks
         return replace(tracks, interpolated=np.ones(len(tracks), bool))
 
+    def sheet(self, name: str) -> MapSheet:
+        """The whole map of a scene."""
+        return self.files.sheet(name)
+
     def map_at(self, name: str, xy: np.ndarray) -> HdMap:
         """Map around a point [2]."""
-        return self.files.sheet(name).window(xy, self.map_radius)
+        return self.sheet(name).window(xy, self.map_radius)
 
     def scene(self, name: str, time: float) -> Scene:
         """The scene at a time [s] after the first step; ValueError outside the recorded time."""
@@ -83,13 +90,14 @@ class ScenarioNetWorld:
     """One instant of a recorded drive in which the ego goes its own way."""
 
     scene: Scene
-    route: RecordedRoute
+    route: RecordedRoute | Route
     name: str
     seed: int
     step_index: int = 0
     reactive: ReactiveLog | None = None  # where the others react
     ended: bool = False  # whether the log is over
     predicted: PredictedLog | None = None  # from where the predictor has taken over
+    beyond: Beyond | None = None  # with the predictor, the map that goes on where what is mapped ends
 
 
 class ScenarioNetSource:
@@ -124,9 +132,16 @@ class ScenarioNetSource:
         if reactive is not None:
             tracks = reactive_tracks(reactive, scene.tracks)
         scene = replace(scene, tracks=tracks)
-        route = recorded_route(self.reader.log(name).poses)
-        ended = self._is_over(name, scene)
-        return self._handed_over(ScenarioNetWorld(scene, route, name, int(seed), reactive=reactive, ended=ended))
+        poses, ended = self.reader.log(name).poses, self._is_over(name, scene)
+        if self.predicted is None:
+            return ScenarioNetWorld(
+                scene, recorded_route(poses), name, int(seed), reactive=reactive, ended=ended
+            )  # fmt: skip
+        sheet = self.reader.sheet(name)
+        beyond = self.predicted.map_at(None, sheet, scene.map, scene.ego)
+        route = self.predicted.route(poses, sheet, self.reader.map_radius, scene.ego, int(seed))
+        scene = scene if beyond is None else replace(scene, map=beyond.map)
+        return self._handed_over(ScenarioNetWorld(scene, route, name, int(seed), ended=ended, beyond=beyond))
 
     def _handed_over(self, world: ScenarioNetWorld) -> ScenarioNetWorld:
         """The world with its road users in the predictor's hands, if it is time."""
@@ -149,7 +164,11 @@ class ScenarioNetSource:
         """The world `dt` [s] later with the ego where the agent took it."""
         before, time = world.scene, world.scene.timestamp + dt
         tracks, reactive, predicted = before.tracks, world.reactive, world.predicted
-        hd_map = self.reader.map_at(world.name, ego.xy)
+        hd_map, route, beyond = self.reader.map_at(world.name, ego.xy), world.route, world.beyond
+        if beyond is not None and self.predicted is not None:
+            beyond = self.predicted.map_at(beyond, self.reader.sheet(world.name), hd_map, ego)
+            hd_map = hd_map if beyond is None else beyond.map
+            route = followed(route, hd_map, ego)
         if predicted is not None and self.predicted is not None:
             predicted = self.predicted.step(predicted, before, hd_map, ego, dt)
             tracks = predicted.tracks
@@ -160,8 +179,8 @@ class ScenarioNetSource:
             tracks = reactive_tracks(reactive, tracks)
         scene = replace(before, timestamp=time, ego=ego, tracks=tracks, map=hd_map)
         after = replace(
-            world, scene=scene, step_index=world.step_index + 1, reactive=reactive, predicted=predicted,
-            ended=self._is_over(world.name, scene),
+            world, scene=scene, route=route, step_index=world.step_index + 1, reactive=reactive, predicted=predicted,
+            beyond=beyond, ended=self._is_over(world.name, scene),
         )  # fmt: skip
         return self._handed_over(after)
 

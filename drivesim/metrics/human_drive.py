@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from drivesim.data.nuscenes import NuScenesSource, recorded_route
+from drivesim.data.nuscenes import NuScenesSource
+from drivesim.data.recorded_route import recorded_route
 from drivesim.metrics.drive_log import DriveLog
 from drivesim.metrics.recorder import drive_log
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +13,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from drivesim.data.clips import FPS, drive
+from drivesim.predictor.beyond.measure import MapOverlap, map_overlaps, overlap_table
+from drivesim.predictor.beyond.network import shipped_map_network
+from drivesim.predictor.beyond.patches import TownPatches
 from drivesim.predictor.conduct import Conduct, Witness
 from drivesim.predictor.imagination import begin, imagine
 from drivesim.predictor.measure import HORIZONS, METHODS, Displacement, displacements
@@ -38,6 +42,8 @@ class PredictorEvaluation:
     loop_seconds: float = 60.0
     traffic: tuple[str, ...] = ("idm", "predicted", "unguarded")
     imagined: int = 64  # scenes imagined at once to measure speed
+    map_patches: int = 400  # of those towns' maps, completed beyond what is mapped; 0 leaves it out
+    map_weights: str | None = None
 
 
 def evaluate_predictor(config: PredictorEvaluation) -> str:
@@ -51,17 +57,31 @@ def evaluate_predictor(config: PredictorEvaluation) -> str:
     rows = range(0, len(batches), _BATCH)
     windows = [batches.take(list(range(at, min(at + _BATCH, len(batches))))) for at in rows]
     errors = displacements(predictor, tqdm(windows, desc="windows"))
+    own_errors = displacements(predictor, windows, egos=True)
     conducts = {name: conduct_of(name, config) for name in config.traffic} if config.loops else {}
     speed = imagination_speed(predictor, batches.take(list(range(min(config.imagined, len(batches))))))
+    overlaps = overlaps_of(config) if config.map_patches else []
     out.mkdir(parents=True, exist_ok=True)
     content = {
         "settings": asdict(config), "displacement": [asdict(row) for row in errors],
+        "displacement_ego": [asdict(row) for row in own_errors], "map": [asdict(row) for row in overlaps],
         "conduct": {name: asdict(value) for name, value in conducts.items()}, "imagined_steps_per_second": speed,
     }  # fmt: skip
     partial = out / ".predictor.json.partial"
     partial.write_text(json.dumps(content, indent=1) + "\n")
     partial.replace(out / "predictor.json")
-    return tables(errors, conducts, speed)
+    parts = [displacement_table(errors, "vehicles"), displacement_table(own_errors, "egos"), *conduct_tables(conducts),
+             overlap_table(overlaps) if overlaps else ""]  # fmt: skip
+    parts.append(f"imagined layouts per second: {speed[0]:.0f}; per second of processor time: {speed[1]:.0f}")
+    return "\n\n".join(part for part in parts if part)
+
+
+def overlaps_of(config: PredictorEvaluation) -> list[MapOverlap]:
+    """How true the maps of held-out towns are beyond what is mapped of them."""
+    batch = min(_BATCH, config.map_patches)
+    patches = TownPatches(config.towns, batch, first_town=EVALUATION_TOWNS, held_out=True)
+    steps = range(math.ceil(config.map_patches / batch))
+    return map_overlaps(shipped_map_network(config.map_weights), (patches(at) for at in tqdm(steps, desc="maps")))
 
 
 def conduct_of(traffic: str, config: PredictorEvaluation) -> Conduct:
@@ -91,8 +111,8 @@ def imagination_speed(
     return layouts / (time.perf_counter() - begun), layouts / (time.process_time() - worked)
 
 
-def tables(errors: list[Displacement], conducts: Mapping[str, Conduct], speed: tuple[float, float]) -> str:
-    """The figures as Markdown."""
+def displacement_table(errors: list[Displacement], who: str) -> str:
+    """Displacements as Markdown; `who` were predicted."""
     of = {(row.method, row.horizon): row for row in errors}
     heads = [f"final at {horizon:g} s [m] | average until {horizon:g} s [m]" for horizon in HORIZONS]
     lines = ["| method | " + " | ".join(heads) + " |", "|---" * (1 + 2 * len(HORIZONS)) + "|"]
@@ -102,13 +122,19 @@ def tables(errors: list[Displacement], conducts: Mapping[str, Conduct], speed: t
     for horizon in HORIZONS:
         best = min(of[method, horizon].final for method in METHODS[:2])
         gain = 1.0 - of["predictor", horizon].final / max(best, 1e-9)
-        lines.append(f"\n{of['predictor', horizon].count} vehicles; gain at {horizon:g} s: {gain:.0%}")
+        lines.append(f"\n{of['predictor', horizon].count} {who}; gain at {horizon:g} s: {gain:.0%}")
+    return "\n".join(lines)
+
+
+def conduct_tables(conducts: Mapping[str, Conduct]) -> list[str]:
+    """Conduct as Markdown; nothing where there is none."""
+    if not conducts:
+        return []
     columns = ("traffic", "vehicle minutes", "mean speed [m/s]", "collisions per minute", "with people", "with the ego",
                "off the road")  # fmt: skip
-    lines += ["\n| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for name, c in conducts.items():
         counts = (c.collisions, c.collisions_on_foot, c.collisions_with_ego, c.off_road)
         cells = [f"{c.per_minute(count):.4f} ({count})" for count in counts]
         lines.append(f"| {name} | {c.vehicle_minutes:.0f} | {c.mean_speed:.2f} | " + " | ".join(cells) + " |")
-    lines.append(f"\nimagined layouts per second: {speed[0]:.0f}; per second of processor time: {speed[1]:.0f}")
-    return "\n".join(lines)
+    return ["\n".join(lines)]

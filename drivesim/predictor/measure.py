@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -50,41 +50,49 @@ def constant_turn_rate(batch: Mapping[str, Tensor], steps: int) -> Tensor:
     return position[:, None] + chord[..., None] * torch.stack([middle.cos(), middle.sin()], -1)
 
 
-def predicted(predictor: ConditionPredictor, batch: Mapping[str, Tensor], steps: int, with_ways: bool = True) -> Tensor:
-    """Places [B, steps, N, 2] that the predictor expects, the egos doing what they did."""
+def predicted(
+    predictor: ConditionPredictor, batch: Mapping[str, Tensor], steps: int, with_ways: bool = True, drives: bool = False
+) -> Tensor:
+    """Places [B, steps, N, 2] that the predictor expects, the egos doing what they did, or what it expects of them if
+    it `drives`."""
     state = begin(predictor, batch, with_ways=with_ways)
     places = []
     for index in range(steps):
         _, yaw, speed, _ = truth_at(batch, HISTORY + index)
         _, later, faster, _ = truth_at(batch, HISTORY + index + 1)
         action = torch.stack(control_between(yaw[:, 0], speed[:, 0], later[:, 0], faster[:, 0], PERIOD), -1)
-        state = step(predictor, state, action, spread=0.0)
+        state = step(predictor, state, None if drives else action, spread=0.0)
         places.append(state.layout.position)
     return torch.stack(places, 1)
 
 
-def measured(batch: Mapping[str, Tensor], steps: int) -> Tensor:
-    """Which vehicles [B, N] count: moving, there from the past on to the end, not the ego."""
+def measured(batch: Mapping[str, Tensor], steps: int, egos: bool = False) -> Tensor:
+    """Which vehicles [B, N] count: moving, there from the past on to the end, not the ego; or the egos alone."""
     motion, kind = batch["motion"], batch["body"][..., 2].long()
     there = (motion[:, HISTORY - 1 : HISTORY + steps + 1, :, 4] > 0.5).all(1)
     there &= (motion[:, HISTORY, :, 3] > _MOVING) & (kind != CLASS_ID["pedestrian"])
-    there[:, 0] = False
-    return there
+    is_ego = torch.zeros_like(there)
+    is_ego[:, 0] = True
+    return there & (is_ego == egos)
 
 
-def displacements(predictor: ConditionPredictor, batches: list[Mapping[str, Tensor]]) -> list[Displacement]:
-    """Errors of all methods at all horizons, mean over the moving vehicles of all windows."""
+def displacements(
+    predictor: ConditionPredictor, batches: Iterable[Mapping[str, Tensor]], egos: bool = False
+) -> list[Displacement]:
+    """Errors of all methods at all horizons, mean over the moving vehicles of all windows; or over the egos, with the
+    predictor in their place."""
     steps = round(max(HORIZONS) / PERIOD)
     sums: dict[tuple[str, float], list[float]] = {}
     for batch in batches:
         truth = batch["motion"][:, HISTORY + 1 : HISTORY + 1 + steps, :, :2]
         places = dict(zip(METHODS, (
-            constant_velocity(batch, steps), constant_turn_rate(batch, steps), predicted(predictor, batch, steps),
-            predicted(predictor, batch, steps, with_ways=False),
+            constant_velocity(batch, steps), constant_turn_rate(batch, steps),
+            predicted(predictor, batch, steps, drives=egos),
+            predicted(predictor, batch, steps, with_ways=False, drives=egos),
         )))  # fmt: skip
         for horizon in HORIZONS:
             until = round(horizon / PERIOD)
-            rows = measured(batch, until)
+            rows = measured(batch, until, egos)
             for method, place in places.items():
                 error = (place - truth)[:, :until].norm(dim=-1)
                 total = sums.setdefault((method, horizon), [0.0, 0.0, 0.0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from drivesim.predictor.measure import constant_turn_rate, constant_velocity, displacements, measured
+from drivesim.predictor.measure import constant_turn_rate, constant_velocity, displacements, measured, predicted
 from drivesim.predictor.network import HISTORY, ConditionPredictor, PredictorConfig
 from tests.predictor.windows import FUTURE, window
 
@@ -36,4 +36,16 @@ def test_errors_are_means_over_those_who_count() -> None:
     predictor = ConditionPredictor(PredictorConfig(16, 8, 4, 3))
     rows = displacements(predictor, [window([(0, 0), (20, 3)], [8.0, 5.0])])
     assert {row.method: row.final for row in rows if row.horizon == 3.0}["constant velocity"] < 1e-3
+    assert all(row.count == 1 for row in rows)
+
+
+def test_egos_are_measured_alone_with_the_predictor_in_their_place() -> None:
+    batch = window([(0, 0), (20, 3)], [8.0, 5.0])
+    assert measured(batch, 12, egos=True).tolist() == [[True, False]]
+    torch.manual_seed(0)
+    predictor = ConditionPredictor(PredictorConfig(16, 8, 4, 3))
+    driven, watched = (predicted(predictor, batch, 12, drives=drives) for drives in (True, False))
+    assert torch.allclose(watched[:, :, 0], truth(batch)[:, :, 0], atol=1e-3)  # it did what it did
+    assert not torch.allclose(driven[:, :, 0], watched[:, :, 0], atol=1e-3)
+    rows = displacements(predictor, [batch], egos=True)
     assert all(row.count == 1 for row in rows)

@@ -41,9 +41,11 @@ def test_training_leaves_weights_that_can_be_measured(layouts: Path, tmp_path: P
     predictor = load_predictor(tmp_path / "run" / "weights")
     assert predictor.config.width == 16
     run_command(evaluate_command, "evaluate-predictor", f"out={tmp_path}/figures", f"data={layouts}", "loops=0",
-                "imagined=2", f"weights={tmp_path}/run/weights")  # fmt: skip
+                "imagined=2", "towns=1", "map_patches=2", f"weights={tmp_path}/run/weights")  # fmt: skip
     figures = json.loads((tmp_path / "figures" / "predictor.json").read_text())
-    assert {row["method"] for row in figures["displacement"]} >= {"constant velocity", "predictor"}
+    for name in ("displacement", "displacement_ego"):
+        assert {row["method"] for row in figures[name]} >= {"constant velocity", "predictor"}
+    assert {row["method"] for row in figures["map"]} == {"network", "straight on"}
 
 
 def test_a_batch_depends_on_its_step_alone(layouts: Path) -> None:

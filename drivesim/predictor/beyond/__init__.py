@@ -1,0 +1,1 @@
+"""The map beyond what is mapped: learned segmentation of it, and roads that go on along what was learned."""
