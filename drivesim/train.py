@@ -199,12 +199,13 @@ class Trainer:
 
 
 def _groups(module: nn.Module) -> list[dict[str, Any]]:
-    """What is trained, by part of the module: `module.paces` names parts that learn so many times as fast."""
+    """What is trained, by part of the module: `module.paces` names parts that learn so many times faster."""
     paces: Mapping[str, float] = getattr(module, "paces", {})
     parts: dict[float, list[Tensor]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            parts.setdefault(paces.get(name.split(".")[0], 1.0), []).append(parameter)
+            pace = next((pace for part, pace in paces.items() if name.startswith(part + ".")), 1.0)
+            parts.setdefault(pace, []).append(parameter)
     return [{"params": parameters, "pace": pace} for pace, parameters in parts.items()]
 
 

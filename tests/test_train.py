@@ -64,6 +64,27 @@ def test_resume_continues_the_same_curve(tmp_path: Path) -> None:
         assert torch.equal(value, resumed.averaged()[name])
 
 
+class TwoPaces(nn.Module):
+    """Two parts with the same gradient, one of which is to learn three times as fast."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow, self.fast = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+        self.paces = {"fast": 3.0}
+
+    def loss(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
+        return self.slow.weight.sum() + self.fast.weight.sum(), {}
+
+
+def test_parts_learn_at_their_pace(tmp_path: Path) -> None:
+    trainer = Trainer(TwoPaces(), batches, config(tmp_path, 100, weight_decay=0.0))
+    before = {name: float(value) for name, value in trainer.module.named_parameters()}
+    trainer.train_step()
+    moved = {name: before[name] - float(value) for name, value in trainer.module.named_parameters()}
+    assert moved["slow.weight"] == pytest.approx(0.05 / 5, rel=1e-4)  # the first step of Adam is as long as its rate
+    assert moved["fast.weight"] == pytest.approx(3 * 0.05 / 5, rel=1e-4)
+
+
 def test_learning_rate_rises_holds_and_falls(tmp_path: Path) -> None:
     trainer = Trainer(Toy(), batches, config(tmp_path, 100, decay=0.5))
     assert trainer.learning_rate(0) == pytest.approx(0.05 / 5)

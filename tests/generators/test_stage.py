@@ -15,10 +15,17 @@ from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.flow import noise_levels
 from drivesim.generators.stage.memory import LENGTH, OFFSETS, StreamingBuffer
 from drivesim.generators.stage.network import MOTION, PLANES, NetworkConfig, NetworkInputs, StageNetwork
-from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective, contrast_error, size_weights
+from drivesim.generators.stage.objective import (
+    ObjectiveConfig,
+    StageObjective,
+    contrast_error,
+    size_weights,
+    unsaid_share,
+)
 from drivesim.generators.stage.rollout import StageGenerator, denoise, estimated_distance, network_inputs, store
 from drivesim.nn.palette import fit_palette
 from drivesim.nn.warp import points_along, project_to_ring, sample_ring, viewing_rays
+from drivesim.scene import MAP_CLASSES
 from drivesim.town.rig import nuscenes_rig
 from drivesim.weights_io import WeightsError, save_weights
 
@@ -283,9 +290,21 @@ def test_contrast_does_not_care_where_edges_are_but_how_strong() -> None:
     columns is sqrt(8) / 3, in three to two of five sqrt(24) / 5."""
     grating = torch.tensor([1.0, -1.0]).repeat(16).expand(1, 2, 12, 32)
     deviation = (8**0.5 / 3 + 24**0.5 / 5) / 2
-    assert contrast_error(-grating, grating) < 1e-6
-    assert contrast_error(0.25 * grating + 3.0, grating) == pytest.approx(0.75 * deviation, abs=1e-3)
-    assert contrast_error(0.0 * grating, grating) == pytest.approx(deviation - 0.01, abs=1e-3)  # the floor of a root
+    everywhere = torch.ones(1, 1, 12, 32)
+    assert contrast_error(-grating, grating, everywhere) < 1e-6
+    assert contrast_error(0.25 * grating + 3.0, grating, everywhere) == pytest.approx(0.75 * deviation, abs=1e-3)
+    assert contrast_error(0.0 * grating, grating, 0.0 * everywhere) == 0.0
+    # The root has a floor of 0.01.
+    assert contrast_error(0.0 * grating, grating, everywhere) == pytest.approx(
+        deviation - 0.01, abs=1e-3
+    )  # the floor of a root
+
+
+def test_unsaid_is_where_no_map_is_and_what_stands_on_it() -> None:
+    layout = torch.zeros(1, 1, 2, 4, len(LAYOUT_CHANNELS), dtype=torch.uint8)
+    layout[..., 2:, 0] = 255  # road on the right, a box on the upper half of it
+    layout[:, :, 0, 2:, len(MAP_CLASSES)] = 255
+    assert unsaid_share(layout, (1, 2)).tolist() == [[[[1.0, 0.5]]]]
 
 
 WALL = 12.0  # [m]

@@ -13,10 +13,12 @@ from torch.nn.functional import conv2d, pixel_shuffle, pixel_unshuffle
 from drivesim.conditions import LAYOUT_CHANNELS
 from drivesim.nn.attention import CrossViewAttention, TemporalFeatureTransfer
 from drivesim.nn.palette import PAINT_CHANNELS
+from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
 
 TAGS = 6
 SAID = len(LAYOUT_CHANNELS) + 3  # planes of a layout, and where on its box every pixel of a box lies
-PLANES = SAID + PAINT_CHANNELS  # the same, painted in the colours of the first frame
+TEXTURE = 12  # planes of what boxes look like there
+PLANES = SAID + PAINT_CHANNELS + TEXTURE  # the same, painted in the colours of the first frame and textured
 MOTION = 14  # see `motion_features`
 
 
@@ -69,6 +71,30 @@ class LayoutEncoder(nn.Module):
         for layer in list(self.layers)[1:]:
             x = layer(x)
         return x
+
+
+class BoxTexture(nn.Module):
+    """What objects look like by where on their box a pixel lies: a learnt table of cells per class.
+
+    A wheel or a window is a place on a box; looked up, it need not be worked out from coordinates by convolutions.
+    """
+
+    CELLS = (16, 8, 8)  # along, across, up
+
+    def __init__(self) -> None:
+        super().__init__()
+        along, across, up = self.CELLS
+        self.table = nn.Embedding(1 + len(OBJECT_CLASSES) * along * across * up, TEXTURE, padding_idx=0)  # 0: no box
+        nn.init.normal_(self.table.weight[1:], std=0.1)
+
+    def forward(self, said: Tensor) -> Tensor:
+        """Planes [B * V, TEXTURE, h, w] for uint8 [B, V, h, w, SAID], zero where no box is."""
+        first = len(MAP_CLASSES)
+        box, index = said[..., first : first + len(OBJECT_CLASSES)].max(dim=-1)
+        for place, cells in zip(said[..., len(LAYOUT_CHANNELS) :].long().unbind(-1), self.CELLS, strict=True):
+            index = index * cells + (place * cells >> 8)
+        index = torch.where(box > 0, index + 1, 0)
+        return self.table(index.flatten(0, 1)).permute(0, 3, 1, 2)
 
 
 class LayoutSketch(nn.Module):
@@ -141,6 +167,7 @@ class StageNetwork(nn.Module):
         self._widen_input(trained=trunk is not None)
         if config.blend:
             self._widen_output()
+        self.texture = BoxTexture()
         self.layout_encoder = LayoutEncoder(config.layout_features, config.layout_stride)
         if config.blend:
             stride = config.layout_stride // config.patch

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 
 from drivesim.codecs.image import ImageCodec, to_float
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
@@ -29,6 +29,7 @@ from drivesim.nn.warp import (
     sample_ring,
     viewing_rays,
 )
+from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class ObjectiveConfig:
     refined: float = 0.25  # share of the worlds on which lower noise levels are learnt too
     adversarial: float = 1.0  # gradient of the adversarial term relative to that of the squared error; 0 leaves it out
     adversarial_from: float = 0.55  # share of the run after which it begins
-    texture: float = 0.6  # gradient of the error of local contrasts relative to that of the squared error
+    sketch: float = 0.5  # weight of the squared error of the sketch alone
+    contrast: float = 1.5  # gradient of the error of local contrasts relative to that of the squared error
     discriminator_pace: float = 3.0  # its learning rate relative to the network's
     memory: bool = True  # HTFT on
     weight_power: float = 0.2  # c of the object-size weights
@@ -82,7 +84,7 @@ class StageObjective(nn.Module):
         self.codec = codec.requires_grad_(False)
         self.config = config or ObjectiveConfig()
         self.discriminator: LatentDiscriminator | None = None
-        self.paces = {"discriminator": self.config.discriminator_pace}
+        self.paces = {"discriminator": self.config.discriminator_pace, "network.texture": 10.0}
         if self.config.adversarial > 0:
             shape = network.config
             stride = shape.layout_stride // shape.patch
@@ -124,9 +126,14 @@ class StageObjective(nn.Module):
         parallax = self._parallax_error(distances, carry.pictures, frames, conditions, going_on)
         loss, logs = coarse + parallax, {"coarse": coarse.detach(), "parallax": parallax.detach()}
         judged = (~reset & ~forced).repeat_interleave(self.network.config.views)
-        if self.config.texture > 0 and judged.any():
-            contrast = contrast_error(clean[judged], target[judged])
-            loss = loss + balanced(contrast, coarse, clean, self.config.texture)
+        if self.network.config.blend and self.config.sketch > 0:
+            sketch = _weighted_error(inputs.references[:, -1], target, weight)
+            loss = loss + self.config.sketch * sketch
+            logs["sketch"] = sketch.detach()
+        if self.config.contrast > 0 and judged.any():
+            unsaid = unsaid_share(conditions.layout[:, 0], size)[judged]
+            contrast = contrast_error(clean[judged], target[judged], unsaid)
+            loss = loss + balanced(contrast, coarse, clean, self.config.contrast)
             logs["contrast"] = contrast.detach()
         if self._adversarial(batch["progress"]):
             planes = layout_planes(said_of(conditions), target.dtype)
@@ -339,14 +346,27 @@ def size_weights(object_pixels: Tensor, size: tuple[int, int], config: Objective
     return weight / weight.mean()
 
 
-def contrast_error(clean: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute error of the standard deviations within windows of 3 x 3 and 5 x 5 of latents [N, C, h, w].
+def contrast_error(clean: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Absolute error of the standard deviations within windows of 3 x 3 and 5 x 5 of latents [N, C, h, w], weighted
+    [N, 1, h, w] and averaged.
 
     It asks for the contrast of what is seen and leaves open where exactly its edges are: squared error alone answers
     what it cannot know (the windows of a house) with fog.
     """
-    errors = [(_deviation(clean, size) - _deviation(target, size)).abs().mean() for size in (3, 5)]
+    errors = []
+    for size in (size for size in (3, 5) if size <= min(clean.shape[-2:])):
+        counts = avg_pool2d(weight, size, stride=1)
+        errors.append((counts * (_deviation(clean, size) - _deviation(target, size)).abs()).mean())
     return torch.stack(errors).mean()
+
+
+def unsaid_share(layout: Tensor, size: tuple[int, int]) -> Tensor:
+    """Weights [B * V, 1, h, w] for `contrast_error` from layouts uint8 [B, V, H, W, C]: one where the map says nothing,
+    and on boxes, zero on roads and walkways, which squared error draws well."""
+    planes = layout.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0
+    ground = planes[:, : len(MAP_CLASSES)].amax(1, keepdim=True)
+    boxes = planes[:, len(MAP_CLASSES) : len(MAP_CLASSES) + len(OBJECT_CLASSES)].amax(1, keepdim=True)
+    return adaptive_avg_pool2d(torch.maximum(1.0 - ground, boxes), size)
 
 
 def _deviation(x: Tensor, size: int) -> Tensor:

@@ -184,9 +184,9 @@ def network_inputs(
     if conditions.previous_points is None or conditions.box_points is None:
         missing = "previous_points" if conditions.previous_points is None else "box_points"
         raise ValueError(f"conditions.{missing}: found None, accepted conditions built with the part 'warp'")
-    layout = torch.cat(
-        [layout_planes(said_of(conditions), dtype), paint(palette, conditions.layout[:, 0], rays).to(dtype)], 1
-    )
+    said = said_of(conditions)
+    painted = paint(palette, conditions.layout[:, 0], rays)
+    layout = torch.cat([layout_planes(said, dtype), painted.to(dtype), network.texture(said).to(dtype)], 1)
     features = network.layout_encoder(layout)
     logits = network.distance(latents.flatten(0, 1), features).float()
     with torch.no_grad():
