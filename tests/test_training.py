@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -93,6 +94,13 @@ def test_batches_are_a_function_of_the_step(clips: Path) -> None:
     resets = torch.stack([streams(step)["reset"] for step in range(1, 19)])
     assert resets.sum(0).tolist() == [2, 2, 2], "every stream begins anew once per clip"
     assert torch.equal(PictureBatches(clips, 4, 0)(7)["pictures"], PictureBatches(clips, 4, 0)(7)["pictures"])
+
+
+def test_clips_of_an_older_version_are_named(clips: Path, tmp_path: Path) -> None:
+    shutil.copytree(clips, tmp_path / "clips")
+    (tmp_path / "clips" / "clip_000001" / "box_points.npy").unlink()
+    with pytest.raises(FileNotFoundError, match="clip_000001: found no box_points.npy, accepted clips of this version"):
+        FrameStreams(tmp_path / "clips", 1, seed=0)
 
 
 def test_evaluation_towns_are_never_recorded(tmp_path: Path) -> None:

@@ -196,6 +196,11 @@ class FrameStreams:
 
 
 def _open_clip(folder: Path) -> dict[str, NDArray]:
+    missing = [name for name in FIELDS if not (folder / f"{name}.npy").exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder}: found no {missing[0]}.npy, accepted clips of this version: delete and record them again"
+        )
     clip: dict[str, NDArray] = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in FIELDS}
     clip |= {name: np.load(folder / f"{name}.npy") for name in ("pose", "intrinsics", "extrinsics")}
     return clip
