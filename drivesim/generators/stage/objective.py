@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -30,6 +30,8 @@ from drivesim.nn.warp import (
     viewing_rays,
 )
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
+
+TEXTURE_PACE = 10.0  # times the learning rate: a cell of the table learns from the few pixels that show it
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class StageObjective(nn.Module):
         self.codec = codec.requires_grad_(False)
         self.config = config or ObjectiveConfig()
         self.discriminator: LatentDiscriminator | None = None
-        self.paces = {"discriminator": self.config.discriminator_pace, "network.texture": 10.0}
+        self.paces = {"discriminator": self.config.discriminator_pace, "network.texture": TEXTURE_PACE}
         if self.config.adversarial > 0:
             shape = network.config
             stride = shape.layout_stride // shape.patch
@@ -92,7 +94,8 @@ class StageObjective(nn.Module):
 
     def loss(self, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Any]]:
         """Weighted squared error of the clean latents at pure noise and, on some worlds, at a random lower noise level;
-        from half of the run on a discriminator of latents pulls the first prediction away from the blurred mean.
+        squared error of the sketch alone, and error of local contrast. From `adversarial_from` on a discriminator of
+        latents pulls the first prediction away from the blurred mean.
 
         `batch`: `frames` uint8 [B, V, H, W, 3], `conditions` (T = 1), `reset` bool [B] where a new stream begins, and
         `carry`, the `StreamCarry` of the step before (None at the very start), and `progress` (0..1) of the run. The
@@ -140,7 +143,7 @@ class StageObjective(nn.Module):
             verdict, fooling, told = self._judge(clean, target, planes, judged, coarse, carry.replay)
             loss = loss + verdict + fooling
             logs["discriminator"] = told
-            carry.replay = self._remember(carry, clean.detach(), conditions, ~reset & ~forced)
+            carry = replace(carry, replay=self._remember(carry, clean.detach(), conditions, ~reset & ~forced))
         fine = self._refine(target, weight, inputs, memory)
         if fine is not None:
             loss, logs["fine"] = loss + fine, fine.detach()

@@ -50,6 +50,7 @@ def _joined_lanes(graph: LaneGraph, pieces: Sequence[Piece], blind: frozenset[in
     blank = np.zeros(len(new))
 
     def column(values: NDArray, added: NDArray) -> NDArray:
+        """One number per lane, of recorded and of predicted ones, in the order of ids."""
         return np.concatenate([values, added.astype(values.dtype)])[order]
 
     return LaneGraph(

@@ -33,6 +33,7 @@ class _Block(nn.Module):
         self.norm = nn.GroupNorm(8, outside)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Input [B, C, H, W]."""
         return relu(self.norm(self.conv(x)))
 
 
@@ -56,6 +57,7 @@ class MapNetwork(nn.Module):
         self.leave = nn.Sequential(_Block(middle + fine, fine), nn.Conv2d(fine, 4 * len(CLASSES), 3, 1, 1))
 
     def forward(self, cells: Tensor, known: Tensor) -> Tensor:
+        """Logits [B, C, H, W] for `cells` [B, C, H, W] and `known` [B, 2, H, W]."""
         x = torch.cat([cells * known_of_classes(known), known], 1)
         fine = self.enter(pixel_unshuffle(x, 2))
         middle = self.down(fine)
