@@ -6,18 +6,26 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-# A fused multiply-add would round differently from numpy, hence no contraction.
-EXTENSIONS = cythonize(
-    [
+
+def extensions(folder: str, compiler: tuple[str, ...] = (), linker: tuple[str, ...] = ()) -> list[Extension]:
+    """One for every Cython file of a folder."""
+    return [
         Extension(
-            f"drivesim.kernels.{path.stem}",
+            ".".join(path.with_suffix("").parts),
             [path.as_posix()],
             include_dirs=[numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-            extra_compile_args=["-O3", "-g0", "-ffp-contract=off"],
+            # A fused multiply-add would round differently from numpy, hence no contraction.
+            extra_compile_args=["-O3", "-g0", "-ffp-contract=off", *compiler],
+            extra_link_args=list(linker),
         )
-        for path in sorted(Path("drivesim/kernels").glob("*.pyx"))
-    ],
+        for path in sorted(Path(folder).glob("*.pyx"))
+    ]
+
+
+EXTENSIONS = cythonize(
+    extensions("drivesim/kernels")
+    + extensions("drivesim/nn", compiler=("-fno-trapping-math", "-fopenmp"), linker=("-fopenmp",)),
     build_dir="build/kernels",
     language_level=3,
 )

@@ -30,8 +30,10 @@ def _wanted() -> bool:
 _WANTED = _wanted()
 
 
-def _module(name: str) -> ModuleType | None:
-    full = f"{__name__}.{name}"
+def optional(full: str) -> ModuleType | None:
+    """A compiled module by its full name; None where it was not compiled, or compiled ones are not wanted."""
+    if not _WANTED:
+        return None
     try:
         return import_module(full)
     except ModuleNotFoundError as error:
@@ -46,7 +48,7 @@ def compiled(plain: Function) -> Function:
     Raises ImportError where its module was compiled without it.
     """
     home = plain.__module__.rpartition(".")[2]
-    module = _module(home) if _WANTED else None
+    module = optional(f"{__name__}.{home}")
     if module is None:
         return plain
     module.configure(plain.__globals__)

@@ -6,14 +6,19 @@ wanted, on other devices and in other types the layers compute what they always 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from diffusers.models.activations import GEGLU
 from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import Tensor, nn
-from torch.nn.functional import group_norm, silu
+from torch.nn.functional import gelu, group_norm, linear, scaled_dot_product_attention, silu
+
+from drivesim.kernels import optional
 
 
 def _has_packed_convolutions() -> bool:
@@ -26,6 +31,7 @@ def _has_packed_convolutions() -> bool:
 
 
 PACKED = _has_packed_convolutions()
+FUSED: Any = optional("drivesim.nn.fused")  # merged operations, where they were compiled
 
 
 def prepare_for_inference(module: nn.Module) -> None:
@@ -33,6 +39,8 @@ def prepare_for_inference(module: nn.Module) -> None:
     for layer in module.modules():
         if type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and isinstance(layer.padding, tuple):
             layer.__class__ = PackedConv2d
+        elif type(layer) is nn.Linear:
+            layer.__class__ = PackedLinear
         elif type(layer) is nn.GroupNorm:
             layer.__class__ = TransposedGroupNorm
         elif type(layer) is ResnetBlock2D and _is_plain(layer):
@@ -43,6 +51,8 @@ def prepare_for_inference(module: nn.Module) -> None:
         elif type(layer) is Attention and layer.is_cross_attention and _is_bare(layer):
             processor: Any = OneTokenAttention(layer.processor)
             layer.set_processor(processor)
+        elif type(layer) is Transformer2DModel and _is_usual(layer):
+            layer.__class__ = MergedTransformer
 
 
 def _is_plain(block: Any) -> bool:
@@ -63,15 +73,57 @@ def _is_bare(attention: Any) -> bool:
     return not any(parts) and not attention.residual_connection and attention.rescale_output_factor == 1.0
 
 
+def _is_usual(transformer: Any) -> bool:
+    """Whether every block of a transformer is self-attention, cross-attention and a gated layer, each after a norm."""
+    return (
+        isinstance(transformer.proj_in, nn.Conv2d)
+        and transformer.is_input_continuous
+        and all(
+            block.norm_type == "layer_norm"
+            and block.pos_embed is None
+            and not block.only_cross_attention
+            and block.attn2 is not None
+            and _is_bare(block.attn1)
+            and _is_bare(block.attn2)
+            and block.attn2.is_cross_attention
+            and type(block.ff.net[0]) is GEGLU
+            for block in transformer.transformer_blocks
+        )
+    )
+
+
 def _merges(x: Tensor) -> bool:
     """Whether the merged operations apply to a layer's input [N, C, h, w]."""
     return PACKED and x.dtype == torch.bfloat16 and x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
+class Packing:
+    """A tensor made of the weights of some layers, made anew when these change. Copies and pickles leave it behind."""
+
+    def __init__(self) -> None:
+        self.made: tuple[tuple[tuple[int, int], ...], Any] | None = None
+
+    def __call__(self, weights: Sequence[Tensor], make: Callable[[], Any]) -> Any:
+        """What `make` made of these weights."""
+        now = tuple((w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights)
+        if self.made is None or self.made[0] != now:
+            self.made = now, make()
+        return self.made[1]
+
+    def __reduce__(self) -> tuple[type[Packing], tuple[()]]:
+        return Packing, ()
+
+
+def _packing(layer: Any) -> Packing:
+    """That of a layer."""
+    found: Packing | None = layer.__dict__.get("_packing")
+    if found is None:
+        found = layer.__dict__["_packing"] = Packing()
+    return found
+
+
 class PackedConv2d(nn.Conv2d):
     """A convolution that keeps its weights in the order in which oneDNN reads them."""
-
-    _order: tuple[tuple[int, int], Tensor] | None = None  # the weights packed, and which weights these were
 
     def forward(self, x: Tensor) -> Tensor:
         """Input [N, C, h, w]."""
@@ -96,17 +148,36 @@ class PackedConv2d(nn.Conv2d):
         return _merges(x) and self.weight.dtype == x.dtype
 
     def _packed(self, x: Tensor) -> Tensor:
-        weight = self.weight
-        now = (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
-        if self._order is None or self._order[0] != now:
-            packed = torch.ops.mkldnn._reorder_convolution_weight(
-                weight.detach(), self.padding, self.stride, self.dilation, self.groups, list(x.shape)
-            )
-            self._order = now, packed
-        return self._order[1]
+        packed: Tensor = _packing(self)(
+            [self.weight],
+            lambda: torch.ops.mkldnn._reorder_convolution_weight(
+                self.weight.detach(), self.padding, self.stride, self.dilation, self.groups, list(x.shape)
+            ),
+        )
+        return packed
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_order"}  # packed weights do not copy
+
+class PackedLinear(nn.Linear):
+    """A linear layer that keeps its weights in the order in which oneDNN reads them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Input [..., C]."""
+        if not (_merges(x) and self.weight.dtype == x.dtype):
+            return super().forward(x)
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed(x), self.bias, "none", [], "")
+        return out
+
+    def added(self, x: Tensor, other: Tensor) -> Tensor:
+        """The layer's output plus another input."""
+        out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, other, self._packed(x), self.bias, "add")
+        return out
+
+    def _packed(self, x: Tensor) -> Tensor:
+        packed: Tensor = _packing(self)(
+            [self.weight],
+            lambda: torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), x.numel() // x.shape[-1]),
+        )
+        return packed
 
 
 class TransposedGroupNorm(nn.GroupNorm):
@@ -119,6 +190,19 @@ class TransposedGroupNorm(nn.GroupNorm):
 
 def normalised(x: Tensor, norm: nn.GroupNorm, shift: Tensor | None = None, activate: bool = False) -> Tensor:
     """Group normalisation of x [N, C, h, w] + shift [N, C], then SiLU if `activate`; channels-last again."""
+    tensors = [x, norm.weight, norm.bias] + ([] if shift is None else [shift])
+    if FUSED is not None and all(t.dtype == torch.bfloat16 and t.device.type == "cpu" for t in tensors):
+        x = x.contiguous(memory_format=torch.channels_last)
+        out = torch.empty_like(x)
+        images, channels, height, width = x.shape
+        if shift is not None and shift.stride(1) != 1:
+            shift = shift.contiguous()
+        FUSED.group_norm(
+            x.data_ptr(), out.data_ptr(), images, height * width, channels, norm.num_groups, norm.weight.data_ptr(),
+            norm.bias.data_ptr(), *((0, 0) if shift is None else (shift.data_ptr(), shift.stride(0))), norm.eps,
+            activate,
+        )  # fmt: skip
+        return out
     x = x.contiguous()
     if shift is not None:
         x = x + shift[..., None, None]
@@ -130,14 +214,73 @@ class MergedResnetBlock(ResnetBlock2D):
     """The residual block of a diffusers U-Net in five passes over memory instead of ten."""
 
     def forward(self, input_tensor: Tensor, temb: Any, *args: Any, **kwargs: Any) -> Tensor:
-        """Input [N, C, h, w] and time embedding [N, E] or None."""
+        """Input [N, C, h, w] and time embedding [N, E], `TimeShifts` of one, or None."""
         x, second = input_tensor, self.conv2
         if not (_merges(x) and isinstance(second, PackedConv2d) and second._packs(x)):
             return super().forward(x, temb, *args, **kwargs)
-        shift = None if self.time_emb_proj is None or temb is None else self.time_emb_proj(silu(temb))
+        shift = None
+        if isinstance(temb, TimeShifts):
+            shift = temb.of[self]
+        elif self.time_emb_proj is not None and temb is not None:
+            shift = self.time_emb_proj(silu(temb))
         hidden = self.conv1(normalised(x, self.norm1, activate=True))
         hidden = normalised(hidden, self.norm2, shift, activate=True)
         return second.added(hidden, x if self.conv_shortcut is None else self.conv_shortcut(x))
+
+
+class TimeShifts:
+    """Stands for a time embedding [N, E] in a U-Net: what all its residual blocks make of it, by a single product."""
+
+    def __init__(self, embedding: Tensor, trunk: Any) -> None:
+        layers = [block.time_emb_proj for block in _blocks(trunk)]
+        weight, bias = _packing(trunk)(
+            [each for layer in layers for each in (layer.weight, layer.bias)],
+            lambda: tuple(torch.cat([getattr(layer, name).detach() for layer in layers]) for name in ("weight", "bias")),
+        )
+        shifts = linear(silu(embedding), weight, bias).split([layer.out_features for layer in layers], dim=1)
+        self.of = dict(zip(_blocks(trunk), shifts, strict=True))
+
+
+def time_shifts(embedding: Tensor, trunk: Any) -> Any:
+    """`TimeShifts` of an embedding [N, E] where every residual block of a U-Net takes them, else the embedding."""
+    return TimeShifts(embedding, trunk) if _merges(embedding) and _blocks(trunk) else embedding
+
+
+def _blocks(trunk: Any) -> list[MergedResnetBlock]:
+    """The residual blocks of a U-Net, if all of them are merged ones with time embeddings."""
+    found: list[MergedResnetBlock] | None = trunk.__dict__.get("_merged_blocks")
+    if found is None:
+        every = [block for block in trunk.modules() if isinstance(block, ResnetBlock2D)]
+        merged = [block for block in every if isinstance(block, MergedResnetBlock) and block.time_emb_proj is not None]
+        found = trunk.__dict__["_merged_blocks"] = merged if len(merged) == len(every) else []
+    return found
+
+
+class MergedTransformer(Transformer2DModel):
+    """The transformer of a U-Net whose cross-attention has a single token to look at."""
+
+    def forward(self, hidden_states: Tensor, encoder_hidden_states: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Features [N, C, h, w] and tokens [N, T, E]."""
+        x, tokens = hidden_states, encoder_hidden_states
+        masks = kwargs.get("attention_mask"), kwargs.get("encoder_attention_mask")
+        if not _merges(x) or tokens is None or tokens.shape[1] != 1 or args or masks != (None, None):
+            return super().forward(x, tokens, *args, **kwargs)
+        first, last = self.proj_in, self.proj_out
+        inner = first(normalised(x, self.norm))
+        rows = inner.permute(0, 2, 3, 1).flatten(1, 2)  # [N, h w, C]
+        for block in self.transformer_blocks:
+            attention, reading, gated, out = block.attn1, block.attn2, block.ff.net[0].proj, block.ff.net[2]
+            hidden = block.norm1(rows)
+            q, k, v = (
+                layer(hidden).unflatten(-1, (attention.heads, -1)).transpose(1, 2)
+                for layer in (attention.to_q, attention.to_k, attention.to_v)
+            )
+            found = scaled_dot_product_attention(q, k, v, scale=attention.scale).transpose(1, 2).flatten(2)
+            rows = attention.to_out[0].added(found, rows)
+            rows = rows + reading.to_out[0](reading.to_v(tokens))  # the token's value, whatever the queries are
+            values, gates = gated(block.norm3(rows)).chunk(2, dim=-1)
+            rows = out.added(values * gelu(gates), rows)
+        return (last.added(rows.unflatten(1, inner.shape[2:]).permute(0, 3, 1, 2), x),)
 
 
 class OneTokenAttention:

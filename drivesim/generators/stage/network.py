@@ -12,6 +12,7 @@ from torch.nn.functional import conv2d, pixel_shuffle, pixel_unshuffle
 
 from drivesim.conditions import LAYOUT_CHANNELS
 from drivesim.nn.attention import CrossViewAttention, TemporalFeatureTransfer
+from drivesim.nn.inference import time_shifts
 from drivesim.nn.palette import PAINT_CHANNELS
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
 
@@ -275,7 +276,7 @@ class StageNetwork(nn.Module):
             memory_format=torch.channels_last
         )
         time = trunk.time_proj(1000.0 * sigma).to(inputs.embedding.dtype)
-        emb = trunk.time_embedding(time) + inputs.embedding
+        emb = time_shifts(trunk.time_embedding(time) + inputs.embedding, trunk)
         x = trunk.conv_in(x)
         skips = [x]
         for block in trunk.down_blocks:

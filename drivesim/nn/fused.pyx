@@ -1,0 +1,135 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Operations of networks on bfloat16 numbers in channels-last memory, merged; see drivesim/nn/inference.py.
+
+They take addresses of memory. Whoever calls them answers for type, order and size.
+"""
+
+from libc.stdint cimport uint16_t, uintptr_t
+
+cdef extern from *:
+    """
+    #include <math.h>
+    #include <stdint.h>
+    #include <string.h>
+
+    #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__)
+    #define FOR_EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+    #else
+    #define FOR_EVERY_PROCESSOR
+    #endif
+
+    typedef union { uint32_t bits; float number; } word;
+
+    static inline float widened(uint16_t x) {
+        word w;
+        w.bits = (uint32_t)x << 16;
+        return w.number;
+    }
+
+    static inline uint16_t narrowed(float x) {  /* to the nearest, ties to even; not for NaN */
+        word w;
+        w.number = x;
+        return (uint16_t)((w.bits + 0x7fff + ((w.bits >> 16) & 1)) >> 16);
+    }
+
+    static inline float exponential(float x) {  /* of numbers from -87 to 0, relative error below 4e-6 */
+        float t = x * 1.44269504f;
+        word power;
+        power.number = t + 12582912.0f;  /* 1.5 * 2^23: the whole part ends up in the lowest bits */
+        float f = t - (power.number - 12582912.0f);
+        float y = 1.0f + f * (0.69314718f + f * (0.24022651f + f * (0.05550411f + f * (0.00961813f + f * 0.00133336f))));
+        power.bits = (power.bits + 127) << 23;
+        return y * power.number;
+    }
+
+    /* Sums over the pixels of x [pixels, channels] and of its squares, per channel. */
+    FOR_EVERY_PROCESSOR
+    static void sums(const uint16_t *restrict x, long pixels, long channels, float *restrict total, float *restrict squares) {
+        memset(total, 0, channels * sizeof(float));
+        memset(squares, 0, channels * sizeof(float));
+        for (long p = 0; p < pixels; p++, x += channels)
+            for (long c = 0; c < channels; c++) {
+                float v = widened(x[c]);
+                total[c] += v;
+                squares[c] += v * v;
+            }
+    }
+
+    /* out = x * scale + offset, per channel. */
+    FOR_EVERY_PROCESSOR
+    static void affine(const uint16_t *restrict x, uint16_t *restrict out, long pixels, long channels, const float *restrict scale,
+                       const float *restrict offset) {
+        for (long p = 0; p < pixels; p++, x += channels, out += channels)
+            for (long c = 0; c < channels; c++)
+                out[c] = narrowed(widened(x[c]) * scale[c] + offset[c]);
+    }
+
+    /* The same and SiLU of it. */
+    FOR_EVERY_PROCESSOR
+    static void affine_silu(const uint16_t *restrict x, uint16_t *restrict out, long pixels, long channels, const float *restrict scale,
+                            const float *restrict offset) {
+        for (long p = 0; p < pixels; p++, x += channels, out += channels)
+            for (long c = 0; c < channels; c++) {
+                word y, size;
+                y.number = widened(x[c]) * scale[c] + offset[c];
+                size.bits = y.bits & 0x7fffffff;
+                size.bits = size.bits < 0x42ae0000 ? size.bits : 0x42ae0000;  /* |y|, at most 87 */
+                float e = exponential(-size.number);
+                float above = y.bits >> 31 ? e : 1.0f;
+                out[c] = narrowed(y.number * above / (1.0f + e));
+            }
+    }
+
+    /* The pictures are shared out over torch's threads: its OpenMP library is loaded by then, and is the one meant. */
+    static void normalise(const uint16_t *x, uint16_t *out, long images, long pixels, long channels, long groups,
+                          const uint16_t *weight, const uint16_t *bias, const uint16_t *shift, long stride,
+                          double eps, int activate) {
+        #pragma omp parallel for if (images > 1)
+        for (long image = 0; image < images; image++) {
+            const uint16_t *picture = x + image * pixels * channels;
+            uint16_t *result = out + image * pixels * channels;
+            const uint16_t *moved = shift ? shift + image * stride : NULL;
+            long size = channels / groups;
+            double count = (double)size * pixels;
+            float total[channels], squares[channels], scale[channels], offset[channels];
+            sums(picture, pixels, channels, total, squares);
+            for (long group = 0; group < groups; group++) {
+                double mean = 0.0, variance = 0.0;
+                for (long c = group * size; c < (group + 1) * size; c++) {
+                    double by = moved ? widened(moved[c]) : 0.0;
+                    mean += total[c] + pixels * by;
+                    variance += squares[c] + 2.0 * by * total[c] + pixels * by * by;
+                }
+                mean /= count;
+                variance = variance / count - mean * mean;
+                double shrink = 1.0 / sqrt((variance > 0.0 ? variance : 0.0) + eps);
+                for (long c = group * size; c < (group + 1) * size; c++) {
+                    double by = moved ? widened(moved[c]) : 0.0;
+                    scale[c] = (float)(widened(weight[c]) * shrink);
+                    offset[c] = (float)(widened(bias[c]) + (by - mean) * widened(weight[c]) * shrink);
+                }
+            }
+            if (activate)
+                affine_silu(picture, result, pixels, channels, scale, offset);
+            else
+                affine(picture, result, pixels, channels, scale, offset);
+        }
+    }
+    """
+    void normalise(
+        const uint16_t* x, uint16_t* out, long images, long pixels, long channels, long groups, const uint16_t* weight,
+        const uint16_t* bias, const uint16_t* shift, long stride, double eps, bint activate
+    ) nogil
+
+
+def group_norm(
+    uintptr_t x, uintptr_t out, long images, long pixels, long channels, long groups, uintptr_t weight, uintptr_t bias,
+    uintptr_t shift, long stride, double eps, bint activate,
+):
+    """out = group normalisation of x [images, pixels, channels] + shift [images, channels] (rows of which are `stride`
+    apart; address 0: none), times weight plus bias [channels], then SiLU if `activate`."""
+    with nogil:
+        normalise(
+            <const uint16_t*> x, <uint16_t*> out, images, pixels, channels, groups, <const uint16_t*> weight,
+            <const uint16_t*> bias, <const uint16_t*> shift, stride, eps, activate,
+        )
