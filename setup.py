@@ -13,7 +13,7 @@ def extensions(folder: str, compiler: tuple[str, ...] = (), linker: tuple[str, .
         Extension(
             ".".join(path.with_suffix("").parts),
             [path.as_posix()],
-            include_dirs=[numpy.get_include()],
+            include_dirs=[".", numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
             # A fused multiply-add would round differently from numpy, hence no contraction.
             extra_compile_args=["-O3", "-g0", "-ffp-contract=off", *compiler],

@@ -16,9 +16,10 @@ from drivesim.codecs.image import to_float, to_uint8
 from drivesim.conditions import Conditions, ConditionSpec, build_conditions
 from drivesim.data.clips import drive
 from drivesim.diffusion.flow import euler_step, noise_levels
+from drivesim.generators.stage.inputs import network_inputs
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import NetworkInputs
-from drivesim.generators.stage.rollout import denoise, network_inputs, store
+from drivesim.generators.stage.rollout import denoise, store
 from drivesim.nn.palette import fit_palette
 from drivesim.nn.warp import viewing_rays
 from drivesim.scene import Scene

@@ -9,28 +9,14 @@ from libc.stdint cimport uint16_t, uintptr_t
 cdef extern from *:
     """
     #include <math.h>
-    #include <stdint.h>
     #include <string.h>
+    #include "drivesim/nn/bfloat16.h"
 
     #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__)
     #define FOR_EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
     #else
     #define FOR_EVERY_PROCESSOR
     #endif
-
-    typedef union { uint32_t bits; float number; } word;
-
-    static inline float widened(uint16_t x) {
-        word w;
-        w.bits = (uint32_t)x << 16;
-        return w.number;
-    }
-
-    static inline uint16_t narrowed(float x) {  /* to the nearest, ties to even; not for NaN */
-        word w;
-        w.number = x;
-        return (uint16_t)((w.bits + 0x7fff + ((w.bits >> 16) & 1)) >> 16);
-    }
 
     static inline float exponential(float x) {  /* of numbers from -87 to 0, relative error below 4e-6 */
         float t = x * 1.44269504f;

@@ -235,7 +235,9 @@ class TimeShifts:
         layers = [block.time_emb_proj for block in _blocks(trunk)]
         weight, bias = _packing(trunk)(
             [each for layer in layers for each in (layer.weight, layer.bias)],
-            lambda: tuple(torch.cat([getattr(layer, name).detach() for layer in layers]) for name in ("weight", "bias")),
+            lambda: tuple(
+                torch.cat([getattr(layer, name).detach() for layer in layers]) for name in ("weight", "bias")
+            ),
         )
         shifts = linear(silu(embedding), weight, bias).split([layer.out_features for layer in layers], dim=1)
         self.of = dict(zip(_blocks(trunk), shifts, strict=True))

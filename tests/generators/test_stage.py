@@ -13,6 +13,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from drivesim.codecs.image import CodecConfig, ImageCodec
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.flow import noise_levels
+from drivesim.generators.stage.inputs import estimated_distance, network_inputs
 from drivesim.generators.stage.memory import LENGTH, OFFSETS, StreamingBuffer
 from drivesim.generators.stage.network import MOTION, PLANES, NetworkConfig, NetworkInputs, StageNetwork
 from drivesim.generators.stage.objective import (
@@ -22,7 +23,7 @@ from drivesim.generators.stage.objective import (
     size_weights,
     unsaid_share,
 )
-from drivesim.generators.stage.rollout import StageGenerator, denoise, estimated_distance, network_inputs, store
+from drivesim.generators.stage.rollout import StageGenerator, denoise, store
 from drivesim.nn.palette import fit_palette
 from drivesim.nn.warp import points_along, project_to_ring, sample_ring, viewing_rays
 from drivesim.scene import MAP_CLASSES

@@ -14,10 +14,10 @@ from drivesim.codecs.image import ImageCodec, to_float
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.degrade import dct_filter
 from drivesim.diffusion.flow import add_noise, euler_step, noise_levels
+from drivesim.generators.stage.inputs import layout_planes, network_inputs, said_of
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import SAID, NetworkInputs, StageNetwork
 from drivesim.generators.stage.replay import Replay
-from drivesim.generators.stage.rollout import layout_planes, network_inputs, said_of
 from drivesim.nn.discriminator import LatentDiscriminator, balanced, hinge_loss
 from drivesim.nn.palette import Palette, fit_palette
 from drivesim.nn.warp import (

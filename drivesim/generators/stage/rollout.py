@@ -9,26 +9,18 @@ from time import perf_counter
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from drivesim.codecs.image import ImageCodec, load_codec, to_float, to_uint8
 from drivesim.conditions import Conditions, ConditionSpec
 from drivesim.diffusion.flow import euler_step, noise_levels
 from drivesim.generators.interface import Batch, GeneratorSpec
+from drivesim.generators.stage.inputs import network_inputs
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
-from drivesim.generators.stage.network import NetworkConfig, NetworkInputs, StageNetwork, motion_features
+from drivesim.generators.stage.network import NetworkConfig, NetworkInputs, StageNetwork
 from drivesim.generators.stage.shipped import weights_folder
 from drivesim.nn.inference import prepare_for_inference
-from drivesim.nn.palette import Palette, fit_palette, paint
-from drivesim.nn.warp import (
-    camera_centres,
-    is_ground,
-    points_along,
-    project_to_ring,
-    refine,
-    sample_ring,
-    viewing_rays,
-)
+from drivesim.nn.palette import Palette, fit_palette
+from drivesim.nn.warp import viewing_rays
 from drivesim.weights_io import load_module
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -168,82 +160,6 @@ class StageGenerator(nn.Module):
             for seed, frame in zip(state.seeds, state.frames)
         ]
         return torch.cat(draws).to(self.dtype)
-
-
-def network_inputs(
-    network: StageNetwork, codec: ImageCodec, pictures: Tensor, latents: Tensor, anchor: Tensor, palette: Palette,
-    rays: Tensor, conditions: Conditions,
-) -> tuple[NetworkInputs, Tensor]:  # fmt: skip
-    """Everything the denoising steps of one frame share, and the logits of its distances [N, 1 + D, h, w].
-
-    Previous frame as pictures [B, V, 3, H, W] and as latents [B, V, C, h, w], first frame as latents, its
-    palette, viewing rays [B, V, *layout_size, 3], conditions with T = 1. The previous frame is warped as a picture and
-    encoded again: latents do not bear being moved by less than a whole one.
-    """
-    dtype = latents.dtype
-    if conditions.previous_points is None or conditions.box_points is None:
-        missing = "previous_points" if conditions.previous_points is None else "box_points"
-        raise ValueError(f"conditions.{missing}: found None, accepted conditions built with the part 'warp'")
-    said = said_of(conditions)
-    painted = paint(palette, conditions.layout[:, 0], rays)
-    layout = torch.cat([layout_planes(said, dtype), painted.to(dtype), network.texture(said).to(dtype)], 1)
-    features = network.layout_encoder(layout)
-    logits = network.distance(latents.flatten(0, 1), features).float()
-    with torch.no_grad():
-        inverse, on_ground = estimated_distance(logits, network.config.distances)
-        points = _surface(inverse, on_ground, rays, conditions)
-        camera, uv, seen = project_to_ring(points, conditions.intrinsics, conditions.extrinsics)
-        camera, uv = refine(camera, uv, pictures.shape[-1] // rays.shape[3])
-        warped = sample_ring(pictures.float(), camera, uv).to(dtype)[:, 0]
-        again = codec.encode(warped.flatten(0, 1))
-    size = (latents.shape[-2], latents.shape[-1])
-    masks = torch.stack([_to_latents(seen[:, 0].float(), size), 4.0 * inverse, on_ground.float()], dim=1).to(dtype)
-    references = torch.cat([latents.flatten(0, 1), again, anchor.flatten(0, 1)], dim=1)
-    motion = motion_features(conditions.motion[:, 0], conditions.anchor_motion[:, 0], conditions.ego[:, 0]).to(dtype)
-    directions = adaptive_avg_pool2d(rays.flatten(0, 1).permute(0, 3, 1, 2), size).to(dtype)
-    tags = conditions.tags[:, 0].to(dtype)
-    return network.prepare(references, masks, directions, layout, features, motion, tags), logits
-
-
-def estimated_distance(logits: Tensor, distances: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Mean inverse distance [N, h, w] [1/m] of what is not ground, and where the known ground is believed (bool)."""
-    logits = logits.contiguous()  # reductions over planes are fast
-    share = logits[:, 1:].softmax(dim=1)
-    inverse = (share / share.new_tensor(distances)[:, None, None]).sum(1)
-    return inverse, logits[:, 0] > logits[:, 1:].logsumexp(dim=1)
-
-
-def _surface(inverse: Tensor, on_ground: Tensor, rays: Tensor, conditions: Conditions) -> Tensor:
-    """Points [B, 1, V, H, W, 3] in the previous ego frame that the pixels of a layout show: boxes where the layout has
-    them, the ground where it is believed, else something at the estimated distance [N, h, w], not below the ground."""
-    assert conditions.previous_points is not None
-    known = conditions.previous_points[:, 0]
-    size = (rays.shape[2], rays.shape[3])
-    fine = interpolate(inverse[:, None], size, mode="bilinear", align_corners=False)[:, 0]
-    believed = interpolate(on_ground[:, None].float(), size)[:, 0] > 0.5
-    motion = conditions.motion[:, 0]
-    ground = is_ground(known)
-    limit = (known - camera_centres(conditions.extrinsics, motion)[:, :, None, None]).norm(dim=-1)
-    distance = torch.fmin(1.0 / fine.view_as(limit), torch.where(ground, limit, torch.nan))
-    guess = points_along(rays, conditions.extrinsics, motion, distance[:, None])
-    trusted = torch.where(ground, believed.view_as(ground), ~known.isnan().any(-1))
-    return torch.where(trusted[:, None, ..., None], known[:, None], guess)
-
-
-def _to_latents(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Planes [B, V, H, W] averaged to [N, h, w]."""
-    return adaptive_avg_pool2d(planes.flatten(0, 1)[:, None], size)[:, 0]
-
-
-def said_of(conditions: Conditions) -> Tensor:
-    """Layouts of the only frame and places on boxes, uint8 [B, V, h, w, SAID]."""
-    assert conditions.box_points is not None
-    return torch.cat([conditions.layout[:, 0], conditions.box_points[:, 0]], dim=-1)
-
-
-def layout_planes(said: Tensor, dtype: torch.dtype) -> Tensor:
-    """What `said_of` returns as planes in [0, 1] [B * V, SAID, h, w], channels-last in memory."""
-    return said.flatten(0, 1).permute(0, 3, 1, 2).to(dtype) / 255.0
 
 
 def denoise(
