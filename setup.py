@@ -14,9 +14,9 @@ def extensions(folder: str, compiler: tuple[str, ...] = (), linker: tuple[str, .
             ".".join(path.with_suffix("").parts),
             [path.as_posix()],
             include_dirs=[".", numpy.get_include()],
+            depends=[path.as_posix() for path in Path(folder).glob("*.h")],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-            # A fused multiply-add would round differently from numpy, hence no contraction.
-            extra_compile_args=["-O3", "-g0", "-ffp-contract=off", *compiler],
+            extra_compile_args=["-O3", "-g0", *compiler],
             extra_link_args=list(linker),
         )
         for path in sorted(Path(folder).glob("*.pyx"))
@@ -24,7 +24,8 @@ def extensions(folder: str, compiler: tuple[str, ...] = (), linker: tuple[str, .
 
 
 EXTENSIONS = cythonize(
-    extensions("drivesim/kernels")
+    # A fused multiply-add would round differently from numpy, hence no contraction.
+    extensions("drivesim/kernels", compiler=("-ffp-contract=off",))
     + extensions("drivesim/nn", compiler=("-fno-trapping-math", "-fopenmp"), linker=("-fopenmp",)),
     build_dir="build/kernels",
     language_level=3,

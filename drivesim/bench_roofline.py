@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from time import perf_counter
 from typing import Any
 
@@ -62,10 +63,22 @@ def _convolution_flops(x: Any, second: Any, third: Any, *_: Any, out_shape: Any,
     return int(conv_flop_count(x, weight, out_shape))
 
 
+def _added_convolution_flops(_: Any, x: Any, weight: Any, *__: Any, out_shape: Any, **___: Any) -> int:
+    """Of a packed convolution that is written over what it is added to."""
+    return int(conv_flop_count(x, weight, out_shape))
+
+
+def _linear_flops(x: Any, second: Any, third: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    """Of a packed linear layer, whose output has as many rows as its input and as many columns as its weights."""
+    return 2 * prod(out_shape) * x[-1]
+
+
 # Operations on processors that torch does not count by itself.
 _UNKNOWN: dict[Any, Any] = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
 if PACKED:
     _UNKNOWN[torch.ops.mkldnn._convolution_pointwise] = _convolution_flops
+    _UNKNOWN[torch.ops.mkldnn._convolution_pointwise_] = _added_convolution_flops
+    _UNKNOWN[torch.ops.mkldnn._linear_pointwise] = _linear_flops
 
 
 class MatmulPeak:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drivesim.bench_sizes import Parts
-from drivesim.codecs.image import to_float, to_uint8
+from drivesim.codecs.image import to_float, to_frames
 from drivesim.conditions import Conditions, ConditionSpec, build_conditions
 from drivesim.data.clips import drive
 from drivesim.diffusion.flow import euler_step, noise_levels
@@ -36,6 +36,11 @@ Clock = Callable[[str], AbstractContextManager[None]]  # measures a stage
 def untimed(stage: str) -> AbstractContextManager[None]:
     """The clock that does not look."""
     return nullcontext()
+
+
+def made_on(device: str) -> AbstractContextManager[object]:
+    """Where new tensors are made. On a CPU they are anyway, and the context of torch would look at every operation."""
+    return nullcontext() if device == "cpu" else torch.device(device)
 
 
 class Material:
@@ -64,7 +69,7 @@ class Stream:
     def __init__(self, parts: Parts, material: Material, steps: int) -> None:
         self.parts, self.material, self.sigmas = parts, material, noise_levels(steps)
         self.drawn = 0
-        with torch.device(material.device):
+        with made_on(material.device):
             first = to_float(material.pictures).to(parts.dtype)
             start = material.conditions[0]
             self.rays = viewing_rays(start.intrinsics, start.extrinsics, parts.conditions.layout_size)
@@ -77,13 +82,12 @@ class Stream:
         """The next frame uint8 [B, V, H, W, 3]."""
         self.drawn += 1
         conditions = self.material.conditions[self.drawn % FRAMES]
-        with torch.device(self.material.device):
+        with made_on(self.material.device):
             clean, features = self._denoised(conditions, self._noise(), clock)
             with clock("decode"):
                 self.latents = clean.unflatten(0, self.latents.shape[:2])
-                pictures = self.parts.codec.decode(clean).clamp(-1.0, 1.0)
-                self.pictures = pictures.unflatten(0, self.latents.shape[:2])
-                frame = to_uint8(self.pictures)
+                drawn = to_frames(self.parts.codec.decode(clean))
+                self.pictures, frame = (each.unflatten(0, self.latents.shape[:2]) for each in drawn)
             with clock("commit"):
                 self.buffer = self.buffer.push(self._stored(features))
         return frame

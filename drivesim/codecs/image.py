@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from drivesim.nn.inference import FUSED, merges
 from drivesim.weights_io import load_module
 
 
@@ -77,7 +78,9 @@ class ImageCodec(nn.Module):
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Normalised latents [N, C, H / factor, W / factor] (the mean, for a variational codec)."""
-        return (self.raw_latents(pictures) - self.latent_mean[:, None, None]) / self.latent_std[:, None, None]
+        scale = 1.0 / self.latent_std
+        offset = -self.latent_mean * scale
+        return torch.addcmul(offset[:, None, None], self.raw_latents(pictures), scale[:, None, None])
 
     def raw_latents(self, pictures: Tensor) -> Tensor:
         """Latents before normalisation."""
@@ -86,7 +89,7 @@ class ImageCodec(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures [N, 3, H, W] in [-1, 1] (not clamped)."""
-        raw = latents * self.latent_std[:, None, None] + self.latent_mean[:, None, None]
+        raw = torch.addcmul(self.latent_mean[:, None, None], latents, self.latent_std[:, None, None])
         return self._decode_raw(raw)
 
     def _decode_raw(self, raw: Tensor) -> Tensor:
@@ -125,6 +128,17 @@ def to_float(pictures: Tensor) -> Tensor:
 def to_uint8(pictures: Tensor) -> Tensor:
     """Float [-1, 1] [..., 3, H, W] to uint8 [..., H, W, 3]."""
     return ((pictures.movedim(-3, -1).float() + 1.0) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def to_frames(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Decoded pictures [N, 3, H, W] clamped to [-1, 1] (in place, if need be), and as uint8 [N, H, W, 3]."""
+    if FUSED is None or not merges(pictures) or not pictures.is_contiguous(memory_format=torch.channels_last):
+        pictures = pictures.clamp_(-1.0, 1.0)
+        return pictures, to_uint8(pictures)
+    images, colors, height, width = pictures.shape
+    frames = torch.empty((images, height, width, colors), dtype=torch.uint8)
+    FUSED.to_bytes(pictures.data_ptr(), frames.data_ptr(), pictures.numel())
+    return pictures, frames
 
 
 def load_codec(folder: str | Path) -> ImageCodec:

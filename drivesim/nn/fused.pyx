@@ -4,7 +4,7 @@
 They take addresses of memory. Whoever calls them answers for type, order and size.
 """
 
-from libc.stdint cimport uint16_t, uintptr_t
+from libc.stdint cimport uint8_t, uint16_t, uintptr_t
 
 cdef extern from *:
     """
@@ -101,11 +101,58 @@ cdef extern from *:
                 affine(picture, result, pixels, channels, scale, offset);
         }
     }
+
+    /* Clean latents [images, 2 h, 2 w, channels] from what a network drew, [images, h, w, (channels + choices) * 4], both
+       folded 2 x 2: a residual, and logits of `choices` of which the last is none, for the references
+       [images, 2 h, 2 w, (choices - 1) * channels]. */
+    static void composed(const uint16_t *drawn, const uint16_t *references, uint16_t *out, long images, long h, long w,
+                         long channels, long choices) {
+        const long planes = 4 * (channels + choices), wide = (choices - 1) * channels;
+        #pragma omp parallel for if (images > 1)
+        for (long image = 0; image < images; image++)
+            for (long y = 0; y < 2 * h; y++)
+                for (long x = 0; x < 2 * w; x++) {
+                    const long cell = (image * h + y / 2) * w + x / 2, pixel = (image * 2 * h + y) * 2 * w + x;
+                    const uint16_t *from = drawn + cell * planes + y % 2 * 2 + x % 2;
+                    const uint16_t *reference = references + pixel * wide;
+                    uint16_t *to = out + pixel * channels;
+                    float share[choices], most = -INFINITY, total = 0.0f, sum[channels];
+                    for (long i = 0; i < choices; i++) {
+                        share[i] = widened(from[4 * (channels + i)]);
+                        most = fmaxf(most, share[i]);
+                    }
+                    for (long i = 0; i < choices; i++) total += share[i] = expf(share[i] - most);
+                    for (long c = 0; c < channels; c++) sum[c] = widened(from[4 * c]);
+                    for (long i = 0; i < choices - 1; i++)
+                        for (long c = 0; c < channels; c++)
+                            sum[c] += share[i] / total * widened(reference[i * channels + c]);
+                    for (long c = 0; c < channels; c++) to[c] = narrowed(sum[c]);
+                }
+    }
+
+    /* Numbers kept within [-1, 1], in place, and as bytes 0..255. */
+    FOR_EVERY_PROCESSOR
+    static void bytes_of(uint16_t *restrict x, uint8_t *restrict out, long size) {
+        for (long i = 0; i < size; i++) {
+            word y;
+            y.number = widened(x[i]);
+            uint32_t sign = y.bits & 0x80000000, large = y.bits & 0x7fffffff;
+            y.bits = sign | (large < 0x3f800000 ? large : 0x3f800000);
+            x[i] = (uint16_t)(y.bits >> 16);
+            y.number = (y.number + 1.0f) * 127.5f + 8388608.0f;  /* 2^23: to the nearest whole number, ties to even */
+            out[i] = (uint8_t)y.bits;
+        }
+    }
     """
     void normalise(
         const uint16_t* x, uint16_t* out, long images, long pixels, long channels, long groups, const uint16_t* weight,
         const uint16_t* bias, const uint16_t* shift, long stride, double eps, bint activate
     ) nogil
+    void composed(
+        const uint16_t* drawn, const uint16_t* references, uint16_t* out, long images, long h, long w, long channels,
+        long choices
+    ) nogil
+    void bytes_of(uint16_t* x, uint8_t* out, long size) nogil
 
 
 def group_norm(
@@ -119,3 +166,22 @@ def group_norm(
             <const uint16_t*> x, <uint16_t*> out, images, pixels, channels, groups, <const uint16_t*> weight,
             <const uint16_t*> bias, <const uint16_t*> shift, stride, eps, activate,
         )
+
+
+def compose(
+    uintptr_t drawn, uintptr_t references, uintptr_t out, long images, long height, long width, long channels,
+    long choices,
+):
+    """out [images, 2 height, 2 width, channels]: what a network drew, [images, height, width, (channels + choices) * 4],
+    unfolded, of references [images, 2 height, 2 width, (choices - 1) * channels]; see `StageNetwork`."""
+    with nogil:
+        composed(
+            <const uint16_t*> drawn, <const uint16_t*> references, <uint16_t*> out, images, height, width, channels,
+            choices,
+        )
+
+
+def to_bytes(uintptr_t x, uintptr_t out, long size):
+    """Clamps x to [-1, 1] in place and writes it to out as bytes, -1 as 0 and 1 as 255."""
+    with nogil:
+        bytes_of(<uint16_t*> x, <uint8_t*> out, size)

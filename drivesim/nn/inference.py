@@ -92,7 +92,7 @@ def _is_usual(transformer: Any) -> bool:
     )
 
 
-def _merges(x: Tensor) -> bool:
+def merges(x: Tensor) -> bool:
     """Whether the merged operations apply to a layer's input [N, C, h, w]."""
     return PACKED and x.dtype == torch.bfloat16 and x.device.type == "cpu" and not torch.is_grad_enabled()
 
@@ -144,8 +144,16 @@ class PackedConv2d(nn.Conv2d):
             "add", 1.0, activation, [], None,
         )  # fmt: skip
 
+    def added_to(self, other: Tensor, x: Tensor, activation: str | None = None) -> Tensor:
+        """The same, written over the other input, which has to be channels-last."""
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise_.binary(
+            other, x, self._packed(x), self.bias, self.padding, self.stride, self.dilation, self.groups,
+            "add", 1.0, activation, [], None,
+        )  # fmt: skip
+        return out
+
     def _packs(self, x: Tensor) -> bool:
-        return _merges(x) and self.weight.dtype == x.dtype
+        return merges(x) and self.weight.dtype == x.dtype
 
     def _packed(self, x: Tensor) -> Tensor:
         packed: Tensor = _packing(self)(
@@ -162,7 +170,7 @@ class PackedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Input [..., C]."""
-        if not (_merges(x) and self.weight.dtype == x.dtype):
+        if not (merges(x) and self.weight.dtype == x.dtype):
             return super().forward(x)
         out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed(x), self.bias, "none", [], "")
         return out
@@ -185,7 +193,7 @@ class TransposedGroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Input [N, C, h, w]."""
-        return normalised(x, self) if x.dim() == 4 and _merges(x) else super().forward(x)
+        return normalised(x, self) if x.dim() == 4 and merges(x) else super().forward(x)
 
 
 def normalised(x: Tensor, norm: nn.GroupNorm, shift: Tensor | None = None, activate: bool = False) -> Tensor:
@@ -210,13 +218,26 @@ def normalised(x: Tensor, norm: nn.GroupNorm, shift: Tensor | None = None, activ
     return (silu(y, inplace=True) if activate else y).contiguous(memory_format=torch.channels_last)
 
 
+def composed(drawn: Tensor, references: Tensor) -> Tensor:
+    """`StageNetwork`'s choice among references [N, R, C, h, w] from what its U-Net drew [N, (C + R + 1) * 4, h/2, w/2],
+    by the kernel."""
+    images, count, channels, height, width = references.shape
+    drawn = drawn.contiguous(memory_format=torch.channels_last)
+    references = references.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+    out = drawn.new_empty((images, height, width, channels)).permute(0, 3, 1, 2)
+    FUSED.compose(
+        drawn.data_ptr(), references.data_ptr(), out.data_ptr(), images, height // 2, width // 2, channels, count + 1
+    )
+    return out
+
+
 class MergedResnetBlock(ResnetBlock2D):
     """The residual block of a diffusers U-Net in five passes over memory instead of ten."""
 
     def forward(self, input_tensor: Tensor, temb: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Input [N, C, h, w] and time embedding [N, E], `TimeShifts` of one, or None."""
         x, second = input_tensor, self.conv2
-        if not (_merges(x) and isinstance(second, PackedConv2d) and second._packs(x)):
+        if not (merges(x) and isinstance(second, PackedConv2d) and second._packs(x)):
             return super().forward(x, temb, *args, **kwargs)
         shift = None
         if isinstance(temb, TimeShifts):
@@ -225,7 +246,9 @@ class MergedResnetBlock(ResnetBlock2D):
             shift = self.time_emb_proj(silu(temb))
         hidden = self.conv1(normalised(x, self.norm1, activate=True))
         hidden = normalised(hidden, self.norm2, shift, activate=True)
-        return second.added(hidden, x if self.conv_shortcut is None else self.conv_shortcut(x))
+        if self.conv_shortcut is None:
+            return second.added(hidden, x)
+        return second.added_to(self.conv_shortcut(x), hidden)
 
 
 class TimeShifts:
@@ -245,17 +268,16 @@ class TimeShifts:
 
 def time_shifts(embedding: Tensor, trunk: Any) -> Any:
     """`TimeShifts` of an embedding [N, E] where every residual block of a U-Net takes them, else the embedding."""
-    return TimeShifts(embedding, trunk) if _merges(embedding) and _blocks(trunk) else embedding
+    return TimeShifts(embedding, trunk) if merges(embedding) and _blocks(trunk) else embedding
 
 
 def _blocks(trunk: Any) -> list[MergedResnetBlock]:
     """The residual blocks of a U-Net, if all of them are merged ones with time embeddings."""
-    found: list[MergedResnetBlock] | None = trunk.__dict__.get("_merged_blocks")
+    found: list[Any] | None = trunk.__dict__.get("_residual_blocks")
     if found is None:
-        every = [block for block in trunk.modules() if isinstance(block, ResnetBlock2D)]
-        merged = [block for block in every if isinstance(block, MergedResnetBlock) and block.time_emb_proj is not None]
-        found = trunk.__dict__["_merged_blocks"] = merged if len(merged) == len(every) else []
-    return found
+        found = trunk.__dict__["_residual_blocks"] = [m for m in trunk.modules() if isinstance(m, ResnetBlock2D)]
+    merged = all(type(block) is MergedResnetBlock and block.time_emb_proj is not None for block in found)
+    return found if merged else []
 
 
 class MergedTransformer(Transformer2DModel):
@@ -265,12 +287,14 @@ class MergedTransformer(Transformer2DModel):
         """Features [N, C, h, w] and tokens [N, T, E]."""
         x, tokens = hidden_states, encoder_hidden_states
         masks = kwargs.get("attention_mask"), kwargs.get("encoder_attention_mask")
-        if not _merges(x) or tokens is None or tokens.shape[1] != 1 or args or masks != (None, None):
+        if not merges(x) or tokens is None or tokens.shape[1] != 1 or args or masks != (None, None):
             return super().forward(x, tokens, *args, **kwargs)
-        first, last = self.proj_in, self.proj_out
+        first: Any = self.proj_in
+        last: Any = self.proj_out
         inner = first(normalised(x, self.norm))
         rows = inner.permute(0, 2, 3, 1).flatten(1, 2)  # [N, h w, C]
-        for block in self.transformer_blocks:
+        blocks: Any = self.transformer_blocks
+        for block in blocks:
             attention, reading, gated, out = block.attn1, block.attn2, block.ff.net[0].proj, block.ff.net[2]
             hidden = block.norm1(rows)
             q, k, v = (
@@ -303,11 +327,15 @@ class OneTokenAttention:
 
 
 class MergedTinyBlock(AutoencoderTinyBlock):
-    """The block of a tiny autoencoder as three convolutions and nothing between them."""
+    """The block of a tiny autoencoder as three convolutions and nothing between them.
+
+    It may write over its input, which nothing else in an autoencoder looks at.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Input [N, C, h, w]."""
         first, second, third = (layer for layer in self.conv if isinstance(layer, PackedConv2d))
         if not third._packs(x):
             return super().forward(x)
-        return third.added(second.activated(first.activated(x, "relu"), "relu"), x, "relu")
+        x = x.contiguous(memory_format=torch.channels_last)
+        return third.added_to(x, second.activated(first.activated(x, "relu"), "relu"), "relu")

@@ -10,6 +10,7 @@ from libc.stdlib cimport free, malloc
 cdef extern from *:
     """
     #include <math.h>
+    #include <string.h>
     #include "drivesim/nn/bfloat16.h"
 
     typedef struct {
@@ -59,24 +60,47 @@ cdef extern from *:
         }
     }
 
-    /* One sample of an atlas [views * height, width, 4] in which pictures lie below each other. */
-    static void sample(const sizes *n, const float *atlas, long id, float u, float v, uint16_t *out) {
-        float row = between(v * n->height, 0.5f, n->height - 0.5f) + n->height * id - 0.5f;
-        float column = between(u * n->width - 0.5f, -3.0f, n->width + 3.0f);
-        float top = floorf(row), left = floorf(column), down[4], across[4];
-        float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    #define WIDEST 8  /* pixels along a cell */
+
+    /* A cell of times x times samples of an atlas [views * height, width, 4] in which pictures lie below each other. The
+       first sample is at (row, column) of picture `id`; the others follow one pixel apart, so all have the same weights. */
+    static void sample_cell(const sizes *n, const float *atlas, long id, float row, float column, long times,
+                            uint16_t *out) {
+        float top = floorf(row), left = floorf(column), down[4], across[4], lines[WIDEST + 3][WIDEST][4];
+        const long first = (long)top - 1 + n->height * id, begin = (long)left - 1;
         cubic(row - top, down);
         cubic(column - left, across);
-        for (int i = 0; i < 4; i++) {
-            const float *line = atlas + 4 * n->width * within((long)top - 1 + i, n->views * n->height - 1);
-            float part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-            for (int j = 0; j < 4; j++) {
-                const float *pixel = line + 4 * within((long)left - 1 + j, n->width - 1);
-                for (int c = 0; c < 4; c++) part[c] += across[j] * pixel[c];
+        for (long i = 0; i < times + 3; i++) {
+            const float *line = atlas + 4 * n->width * within(first + i, n->views * n->height - 1);
+            for (long j = 0; j < times; j++) {
+                float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+                for (int m = 0; m < 4; m++) {
+                    const float *pixel = line + 4 * within(begin + j + m, n->width - 1);
+                    for (int c = 0; c < 4; c++) sum[c] += across[m] * pixel[c];
+                }
+                for (int c = 0; c < 4; c++) lines[i][j][c] = sum[c];
             }
-            for (int c = 0; c < 4; c++) sum[c] += down[i] * part[c];
         }
-        for (int c = 0; c < 3; c++) out[c] = narrowed(sum[c]);
+        for (long i = 0; i < times; i++)
+            for (long j = 0; j < times; j++) {
+                float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+                for (int m = 0; m < 4; m++)
+                    for (int c = 0; c < 4; c++) sum[c] += down[m] * lines[i + m][j][c];
+                for (int c = 0; c < 3; c++) out[3 * (i * n->width + j) + c] = narrowed(sum[c]);
+            }
+    }
+
+    /* The samples of a cell around (u, v); rows stay within their picture. */
+    static void sample(const sizes *n, const float *atlas, long id, float u, float v, long times, uint16_t *out) {
+        float row = v * n->height - 0.5f * times, last = n->height - 1.0f;
+        float column = between(u * n->width - 0.5f * times, -3.0f - times, n->width + 3.0f);
+        if (row >= 0.0f && row + times - 1 <= last) {
+            sample_cell(n, atlas, id, row, column, times, out);
+            return;
+        }
+        for (long i = 0; i < times; i++)
+            for (long j = 0; j < times; j++)
+                sample_cell(n, atlas, id, between(row + i, 0.0f, last), column + j, 1, out + 3 * (i * n->width + j));
     }
 
     /* What logits [1 + D, cells] say: mean inverse distances, and whether the known ground is believed. */
@@ -94,13 +118,13 @@ cdef extern from *:
         }
     }
 
-    /* The new picture of one camera [height, width, 3], and masks [rows, columns, 3]: share that was seen before, four
-       times the inverse distance, whether the ground is believed. */
+    /* The new picture of one camera [height, width, 3], and masks [rows, columns, 6]: share that was seen before, four
+       times the inverse distance, whether the ground is believed; mean viewing ray. */
     static void warp_picture(const sizes *n, long view, const float *atlas, const float *logits, const float *distances,
                              const float *known, const float *rays, const float *k, const float *poses,
                              const float *motion, uint16_t *out, uint16_t *masks) {
         const long up = n->h / n->rows, times = n->height / n->h, cells = n->rows * n->columns;
-        float inverse[cells], believed[cells], counted[cells];
+        float inverse[cells], believed[cells], counted[cells], looking[cells][3];
         camera ring[3];
         for (int i = 0; i < 3; i++) {
             long id = (view + (i == 0 ? 0 : i == 1 ? n->views - 1 : 1)) % n->views;
@@ -112,7 +136,8 @@ cdef extern from *:
             for (int j = 0; j < 3; j++) centre[i] += motion[4 * i + j] * poses[16 * view + 4 * j + 3];
         }
         estimate(n, logits, distances, inverse, believed);
-        for (long i = 0; i < cells; i++) counted[i] = 0.0f;
+        memset(counted, 0, sizeof(counted));
+        memset(looking, 0, sizeof(looking));
         for (long y = 0; y < n->h; y++)
             for (long x = 0; x < n->w; x++, known += 3, rays += 3) {
                 float down = fmaxf((y + 0.5f) / up - 0.5f, 0.0f), across = fmaxf((x + 0.5f) / up - 0.5f, 0.0f);
@@ -144,19 +169,15 @@ cdef extern from *:
                 for (int i = 0; i < 3 && chosen < 0; i++)
                     if (sees(ring + i, point, u + i, v + i)) chosen = i;
                 counted[cell] += chosen >= 0;
+                for (int i = 0; i < 3; i++) looking[cell][i] += rays[i];
                 if (chosen < 0) chosen = 0;
-                float moved_u = u[chosen] - (x + 0.5f) / n->w, moved_v = v[chosen] - (y + 0.5f) / n->h;
-                for (long i = 0; i < times; i++)
-                    for (long j = 0; j < times; j++) {
-                        long row = y * times + i, column = x * times + j;
-                        sample(n, atlas, ring[chosen].id, moved_u + (column + 0.5f) / n->width,
-                               moved_v + (row + 0.5f) / n->height, out + 3 * (row * n->width + column));
-                    }
+                sample(n, atlas, ring[chosen].id, u[chosen], v[chosen], times, out + 3 * times * (y * n->width + x));
             }
-        for (long i = 0; i < cells; i++, masks += 3) {
+        for (long i = 0; i < cells; i++, masks += 6) {
             masks[0] = narrowed(counted[i] / (up * up));
             masks[1] = narrowed(4.0f * inverse[i]);
             masks[2] = narrowed(believed[i]);
+            for (int j = 0; j < 3; j++) masks[3 + j] = narrowed(looking[i][j] / (up * up));
         }
     }
 
@@ -181,11 +202,12 @@ cdef extern from *:
                 warp_picture(n, image % n->views, atlas + 4 * pixels * n->views * world,
                              logits + (n->distances + 1) * cells * image, distances, known + 3 * fine * image,
                              rays + 3 * fine * image, k + 9 * n->views * world, poses + 16 * n->views * world,
-                             motion + 16 * world, out + 3 * pixels * image, masks + 3 * cells * image);
+                             motion + 16 * world, out + 3 * pixels * image, masks + 6 * cells * image);
             }
         }
     }
     """
+    const long WIDEST
     ctypedef struct sizes:
         long images, views, height, width, h, w, rows, columns, distances
     void warp_pictures(
@@ -200,10 +222,12 @@ def warp(
     uintptr_t extrinsics, uintptr_t motion, uintptr_t out, uintptr_t masks, long worlds, long views, tuple picture_size,
     tuple layout_size, tuple latent_size, long count,
 ):
-    """Writes bfloat16 pictures [worlds * views, height, width, 3] and masks [worlds * views, rows, columns, 3]."""
+    """Writes bfloat16 pictures [worlds * views, height, width, 3] and masks [worlds * views, rows, columns, 6]."""
     cdef sizes n
     n.images, n.views, n.distances = worlds * views, views, count
     (n.height, n.width), (n.h, n.w), (n.rows, n.columns) = picture_size, layout_size, latent_size
+    if n.height > WIDEST * n.h:
+        raise ValueError(f"picture_size: found {picture_size}, accepted up to {WIDEST} times the layout's {layout_size}")
     cdef float* atlas = <float*> malloc(4 * n.images * n.height * n.width * sizeof(float))
     if atlas == NULL:
         raise MemoryError()

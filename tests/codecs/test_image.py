@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 
-from drivesim.codecs.image import CodecConfig, ImageCodec, load_codec, to_float, to_uint8
+from drivesim.codecs.image import CodecConfig, ImageCodec, load_codec, to_float, to_frames, to_uint8
 from drivesim.weights_io import WeightsError, save_weights
 
 SMALL = CodecConfig(channels=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1), latent_channels=4)
@@ -86,3 +86,15 @@ def test_weights_round_trip(tmp_path: Path) -> None:
     save_weights(codec, tmp_path / "codec.safetensors", torch.float32)
     again = load_codec(tmp_path)
     assert all(torch.equal(v, codec.state_dict()[k]) for k, v in again.state_dict().items())
+
+
+def test_frames_of_every_number_there_is() -> None:
+    """All finite bfloat16 numbers, as pictures: the kernel clamps and rounds as torch does."""
+    numbers = torch.arange(2**16, dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
+    numbers = torch.cat([numbers[numbers.isfinite()], torch.zeros(512, dtype=torch.bfloat16)])
+    drawn = numbers[: len(numbers) // 96 * 96].reshape(-1, 4, 8, 3).permute(0, 3, 1, 2)
+    expected = drawn.clamp(-1.0, 1.0)
+    with torch.inference_mode():
+        pictures, frames = to_frames(drawn.clone(memory_format=torch.channels_last))
+    assert torch.equal(pictures, expected) and torch.equal(frames, to_uint8(expected))
+    assert frames.min() == 0 and frames.max() == 255

@@ -397,7 +397,7 @@ def test_paper_size_starts_as_stable_diffusion(tmp_path: Path) -> None:
                   up_block_types=("UpDecoderBlock2D",) * 4).save_pretrained(tmp_path / "vae")  # fmt: skip
     network = StageNetwork.from_stable_diffusion(str(tmp_path)).eval()
     inputs = network.prepare(
-        torch.randn(6, 12, 8, 8), torch.ones(6, 3, 8, 8), torch.randn(6, 3, 8, 8),
+        torch.randn(6, 12, 8, 8), torch.randn(6, 6, 8, 8),
         torch.rand(6, PLANES, 32, 32), torch.randn(6, network.config.layout_features, 8, 8),
         torch.randn(1, MOTION), torch.zeros(1, 6),
     )  # fmt: skip

@@ -8,10 +8,21 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import Tensor, nn
 
-from drivesim.nn.inference import PACKED, PackedConv2d, normalised, prepare_for_inference
+from drivesim.nn.inference import (
+    FUSED,
+    PACKED,
+    MergedTransformer,
+    PackedConv2d,
+    TimeShifts,
+    composed,
+    normalised,
+    prepare_for_inference,
+    time_shifts,
+)
 
 needs_packing = pytest.mark.skipif(not PACKED, reason="this processor has no packed convolutions in bfloat16")
 
@@ -76,7 +87,7 @@ def test_a_merged_block_is_no_farther_from_exact_than_the_plain_one(
     plain, prepared = (each[0] for each in pair(block))
     inputs = [picture(channels)] + ([torch.randn(6, 16).bfloat16()] if embedded else [])
     with torch.inference_mode():
-        old, new = plain(*inputs), prepared(*inputs)
+        old, new = plain(*inputs), prepared(*(each.clone() for each in inputs))
         assert error(new, plain, *inputs) <= 1.02 * error(old, plain, *inputs)
         assert new.stride() == old.stride()
 
@@ -108,7 +119,7 @@ def test_copies_share_no_packed_weights() -> None:
     with torch.inference_mode():
         found = prepared(x)
         twin = deepcopy(prepared)
-        assert isinstance(twin[0], PackedConv2d) and twin[0]._order is None
+        assert isinstance(twin[0], PackedConv2d) and twin[0]._packing.made is None
         assert torch.equal(twin(x), found)
 
 
@@ -123,3 +134,81 @@ def test_attention_to_one_token_is_the_same_to_the_bit(dtype: torch.dtype, token
     with torch.inference_mode():
         assert torch.equal(plain[0](x, keys), prepared[0](x, keys))
     assert torch.equal(plain[0](x, keys), prepared[0](x, keys))
+
+
+@pytest.mark.skipif(FUSED is None, reason="no kernels were compiled here")
+@pytest.mark.parametrize("activate", [False, True])
+@pytest.mark.parametrize("mean", [0.0, 30.0])
+def test_the_kernel_for_group_norms_is_as_exact_as_bfloat16_can_be(activate: bool, mean: float) -> None:
+    torch.manual_seed(0)
+    norm = nn.GroupNorm(4, 40).bfloat16()
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias, std=20.0)
+    x = (picture(40) + mean).contiguous(memory_format=torch.channels_last)
+    shift = torch.randn(6, 100).bfloat16()[:, 30:70]  # rows of something wider
+    exact = deepcopy(norm).double()(x.double() + shift.double()[..., None, None])
+    exact = nn.functional.silu(exact) if activate else exact
+    with torch.inference_mode():
+        found = normalised(x, norm, shift, activate)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(found.double(), exact, rtol=2.0**-8, atol=2e-3), "the nearest number, or next to it"
+
+
+@needs_packing
+def test_a_packed_linear_layer() -> None:
+    torch.manual_seed(0)
+    plain, prepared = pair(nn.Linear(24, 40))
+    x, other = torch.randn(6, 7, 24).bfloat16(), torch.randn(6, 7, 40).bfloat16()
+    with torch.inference_mode():
+        assert torch.equal(plain(x), prepared(x))
+        exact = deepcopy(plain).double()(x.double()) + other.double()
+        assert torch.allclose(prepared[0].added(x, other).double(), exact, rtol=2.0**-7, atol=2e-2)
+
+
+@needs_packing
+@pytest.mark.parametrize("tokens", [1, 2])
+def test_a_merged_transformer_is_no_farther_from_exact_than_the_plain_one(tokens: int) -> None:
+    torch.manual_seed(0)
+    transformer = Transformer2DModel(2, 16, 32, num_layers=2, norm_num_groups=4, cross_attention_dim=24)
+    plain, prepared = (each[0] for each in pair(transformer))
+    assert isinstance(prepared, MergedTransformer)
+    x, given = picture(32), torch.randn(6, tokens, 24).bfloat16()
+    with torch.inference_mode():
+        exact = deepcopy(plain).double()(x.double(), given.double(), return_dict=False)[0]
+        old, new = (each(x, given, return_dict=False)[0].double() for each in (plain, prepared))
+    assert (new - exact).square().mean() <= 1.1 * (old - exact).square().mean()
+    assert (new - exact).std() < 0.02 * exact.std()
+
+
+@needs_packing
+def test_shifts_of_all_blocks_in_one_product() -> None:
+    torch.manual_seed(0)
+    trunk = nn.ModuleList(
+        ResnetBlock2D(in_channels=32, out_channels=width, temb_channels=16, groups=8) for width in (32, 64)
+    ).to(torch.bfloat16)
+    emb = torch.randn(6, 16).bfloat16()
+    with torch.inference_mode():
+        assert time_shifts(emb, trunk) is emb, "not prepared"
+    prepared = deepcopy(trunk)
+    prepare_for_inference(prepared)
+    with torch.inference_mode():
+        shifts = time_shifts(emb, prepared)
+        assert isinstance(shifts, TimeShifts)
+        for block, twin in zip(prepared, trunk, strict=True):
+            alone = twin.time_emb_proj(nn.functional.silu(emb))
+            assert torch.allclose(shifts.of[block].float(), alone.float(), rtol=2.0**-6, atol=1e-2)
+            x = picture(32)
+            assert torch.allclose(block(x, shifts).float(), block(x, emb).float(), rtol=2.0**-5, atol=0.1)
+        with torch.no_grad():
+            prepared[0].time_emb_proj.weight.zero_()
+        assert not time_shifts(emb, prepared).of[prepared[0]].equal(shifts.of[prepared[0]]), "weights have changed"
+
+
+@pytest.mark.skipif(FUSED is None, reason="no kernels were compiled here")
+def test_a_choice_among_references_by_the_kernel() -> None:
+    torch.manual_seed(0)
+    drawn = torch.randn(6, 4 * (8 + 5), 9, 16).bfloat16()
+    references = torch.randn(6, 4, 8, 18, 32).bfloat16()
+    residual, logits = nn.functional.pixel_shuffle(drawn.double(), 2).split([8, 5], dim=1)
+    exact = residual + (logits.softmax(1)[:, :-1, None] * references.double()).sum(1)
+    assert torch.allclose(composed(drawn, references).double(), exact, rtol=2.0**-8, atol=1e-5)

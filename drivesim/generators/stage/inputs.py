@@ -1,7 +1,7 @@
 """What the network of STAGE gets to see of a frame: the layout painted and textured, the previous frame warped.
 
-On a CPU in bfloat16 both come from compiled kernels where there are any; elsewhere, and where gradients are wanted,
-from torch, which says what is meant.
+For a network prepared for inference both come from compiled kernels on a CPU in bfloat16; elsewhere, and where
+gradients are wanted, from torch, which says what is meant.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from drivesim.codecs.image import ImageCodec
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.generators.stage.network import PLANES, TEXTURE, NetworkInputs, StageNetwork, motion_features
 from drivesim.kernels import optional
+from drivesim.nn.inference import PackedConv2d
 from drivesim.nn.palette import Palette, paint
 from drivesim.nn.warp import (
     camera_centres,
@@ -50,21 +51,19 @@ def network_inputs(
     features = network.layout_encoder(layout)
     logits = network.distance(latents.flatten(0, 1), features).float()
     with torch.no_grad():
-        warped, masks = warp_previous(pictures, logits, network.config.distances, rays, conditions)
+        warped, masks = warp_previous(network, pictures, logits, rays, conditions)
         again = codec.encode(warped)
-    size = (latents.shape[-2], latents.shape[-1])
     references = torch.cat([latents.flatten(0, 1), again, anchor.flatten(0, 1)], dim=1)
     motion = motion_features(conditions.motion[:, 0], conditions.anchor_motion[:, 0], conditions.ego[:, 0]).to(dtype)
-    directions = adaptive_avg_pool2d(rays.flatten(0, 1).permute(0, 3, 1, 2), size).to(dtype)
     tags = conditions.tags[:, 0].to(dtype)
-    return network.prepare(references, masks, directions, layout, features, motion, tags), logits
+    return network.prepare(references, masks, layout, features, motion, tags), logits
 
 
 def painted_planes(
     network: StageNetwork, palette: Palette, rays: Tensor, conditions: Conditions, dtype: torch.dtype
 ) -> Tensor:
     """Planes [N, PLANES, h, w] of the only frame, channels-last: what the layout says, painted and textured."""
-    if PAINTED is None or not _fused(dtype, rays) or network.texture.table.weight.dtype != dtype:
+    if PAINTED is None or not _fused(network, dtype, rays):
         return _planes(network, palette, rays, conditions, dtype)
     assert conditions.box_points is not None
     worlds, views, h, w = rays.shape[:4]
@@ -89,19 +88,20 @@ def _planes(
 
 
 def warp_previous(
-    pictures: Tensor, logits: Tensor, distances: Sequence[float], rays: Tensor, conditions: Conditions
+    network: StageNetwork, pictures: Tensor, logits: Tensor, rays: Tensor, conditions: Conditions
 ) -> tuple[Tensor, Tensor]:
-    """The previous frame [B, V, 3, H, W] as the cameras would see it now [N, 3, H, W], and masks [N, 3, h, w] of the
+    """The previous frame [B, V, 3, H, W] as the cameras would see it now [N, 3, H, W], and masks [N, 6, h, w] of the
     latents' size: share of a cell that was seen before, four times its inverse distance, whether the ground is believed
-    there. Logits float32 [N, 1 + D, h, w] of the distances, viewing rays [B, V, *layout_size, 3]."""
-    if WARPED is None or not _fused(pictures.dtype, rays):
+    there, mean viewing ray. Logits float32 [N, 1 + D, h, w] of the distances, viewing rays [B, V, *layout_size, 3]."""
+    distances = network.config.distances
+    if WARPED is None or not _fused(network, pictures.dtype, rays):
         return _warped(pictures, logits, distances, rays, conditions)
     assert conditions.previous_points is not None
     worlds, views, h, w = rays.shape[:4]
     size = (pictures.shape[-2], pictures.shape[-1])
     cells = (logits.shape[-2], logits.shape[-1])
     out = torch.empty((worlds * views, *size, 3), dtype=pictures.dtype)
-    masks = torch.empty((worlds * views, *cells, 3), dtype=pictures.dtype)
+    masks = torch.empty((worlds * views, *cells, 6), dtype=pictures.dtype)
     given = (
         pictures.flatten(0, 1).contiguous(memory_format=torch.channels_last), logits.contiguous(),
         logits.new_tensor(distances), conditions.previous_points[:, 0].contiguous(), rays.contiguous(),
@@ -124,17 +124,15 @@ def _warped(
     camera, uv = refine(camera, uv, pictures.shape[-1] // rays.shape[3])
     warped = sample_ring(pictures.float(), camera, uv).to(dtype)[:, 0].flatten(0, 1)
     masks = torch.stack([_to_latents(seen[:, 0].float(), size), 4.0 * inverse, on_ground.float()], dim=1)
-    return warped, masks.to(dtype)
+    directions = adaptive_avg_pool2d(rays.flatten(0, 1).permute(0, 3, 1, 2), size)
+    return warped, torch.cat([masks, directions], dim=1).to(dtype)
 
 
-def _fused(dtype: torch.dtype, rays: Tensor) -> bool:
-    """Whether the kernels apply to a frame with these viewing rays, computed in `dtype`."""
-    return (
-        dtype == torch.bfloat16
-        and rays.dtype == torch.float32
-        and rays.device.type == "cpu"
-        and not (torch.is_grad_enabled())
-    )
+def _fused(network: StageNetwork, dtype: torch.dtype, rays: Tensor) -> bool:
+    """Whether the kernels apply: a network prepared for inference, and a frame computed in `dtype` on a CPU."""
+    prepared = isinstance(network.layout_encoder.layers[0], PackedConv2d)
+    here = rays.dtype == torch.float32 and rays.device.type == "cpu" and not torch.is_grad_enabled()
+    return prepared and here and dtype == network.texture.table.weight.dtype == torch.bfloat16
 
 
 def estimated_distance(logits: Tensor, distances: Sequence[float]) -> tuple[Tensor, Tensor]:

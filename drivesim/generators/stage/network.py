@@ -12,7 +12,7 @@ from torch.nn.functional import conv2d, pixel_shuffle, pixel_unshuffle
 
 from drivesim.conditions import LAYOUT_CHANNELS
 from drivesim.nn.attention import CrossViewAttention, TemporalFeatureTransfer
-from drivesim.nn.inference import time_shifts
+from drivesim.nn.inference import FUSED, PackedConv2d, composed, merges, time_shifts
 from drivesim.nn.palette import PAINT_CHANNELS
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
 
@@ -221,10 +221,14 @@ class StageNetwork(nn.Module):
         self.trunk.conv_out = new
 
     def _compose(self, drawn: Tensor, references: Tensor) -> Tensor:
-        """Clean latents [N, C, h, w] from what the U-Net drew: a residual and logits of the references and of none."""
-        if not self.config.blend:
-            return drawn
-        residual, logits = drawn.split([self.config.latent_channels, self.config.references + 2], dim=1)
+        """Clean latents [N, C, h, w] from what the U-Net drew, folded [N, .., h / patch, w / patch]: a residual and
+        logits of the references [N, R + 1, C, h, w] and of none."""
+        config = self.config
+        if not config.blend:
+            return pixel_shuffle(drawn, config.patch)
+        if FUSED is not None and config.patch == 2 and isinstance(self.trunk.conv_out, PackedConv2d) and merges(drawn):
+            return composed(drawn, references)
+        residual, logits = pixel_shuffle(drawn, config.patch).split([config.latent_channels, config.references + 2], 1)
         share = logits.softmax(dim=1)[:, :-1, None]
         return residual + (share * references).sum(1)
 
@@ -243,19 +247,19 @@ class StageNetwork(nn.Module):
         return cls(config, trunk)
 
     def prepare(
-        self, references: Tensor, masks: Tensor, rays: Tensor, layout: Tensor, features: Tensor, motion: Tensor,
-        tags: Tensor,
-    ) -> NetworkInputs:  # fmt: skip
-        """Inputs of a frame: references [N, R * C, h, w], masks [N, M, h, w], rays [N, 3, h, w], painted layout
+        self, references: Tensor, masks: Tensor, layout: Tensor, features: Tensor, motion: Tensor, tags: Tensor
+    ) -> NetworkInputs:
+        """Inputs of a frame: references [N, R * C, h, w], masks and viewing rays [N, M + 3, h, w], painted layout
         [N, PLANES, H, W] and what `layout_encoder` makes of it, motion [B, MOTION], tags [B, TAGS]."""
-        pictures = pixel_unshuffle(torch.cat([references, masks, rays], dim=1), self.config.patch)
+        pictures = pixel_unshuffle(torch.cat([references, masks], dim=1), self.config.patch)
         context = torch.cat([pictures, features.to(pictures.dtype)], dim=1)
         embedding = self.motion_embedding(torch.cat([motion, tags], dim=-1))
         embedding = (embedding[:, None] + self.view_embedding.weight).flatten(0, 1)
-        choices = references.unflatten(1, (self.config.references, self.config.latent_channels))
+        choices = references
         if self.config.blend:
             look = tags.repeat_interleave(self.config.views, dim=0)
-            choices = torch.cat([choices, self.sketch(layout, look)[:, None].to(choices.dtype)], dim=1)
+            choices = torch.cat([references, self.sketch(layout, look).to(references.dtype)], dim=1)
+        choices = choices.unflatten(1, (-1, self.config.latent_channels))
         return NetworkInputs(context, choices, embedding, self.to_token(embedding)[:, None])
 
     def forward(
@@ -294,7 +298,7 @@ class StageNetwork(nn.Module):
             x = block(x, residuals, emb, upsample_size=size, **extra)
             x = self._exchange(index + 1, x, memory, present, stored)
         x = trunk.conv_out(trunk.conv_act(trunk.conv_norm_out(x)))
-        return self._compose(pixel_shuffle(x, self.config.patch), inputs.references), stored
+        return self._compose(x, inputs.references), stored
 
     def _exchange(
         self, place: int, x: Tensor, memory: list[Tensor] | None, present: Tensor | None, stored: list[Tensor]

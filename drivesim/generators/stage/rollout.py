@@ -10,7 +10,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from drivesim.codecs.image import ImageCodec, load_codec, to_float, to_uint8
+from drivesim.codecs.image import ImageCodec, load_codec, to_float, to_frames
 from drivesim.conditions import Conditions, ConditionSpec
 from drivesim.diffusion.flow import euler_step, noise_levels
 from drivesim.generators.interface import Batch, GeneratorSpec
@@ -109,12 +109,11 @@ class StageGenerator(nn.Module):
         )
         denoised = perf_counter()
         latents = clean.unflatten(0, (-1, len(self.spec.cameras)))
-        pictures = self.codec.decode(clean).clamp_(-1.0, 1.0).unflatten(0, latents.shape[:2])
-        frames = to_uint8(pictures)[:, None]
+        pictures, frames = (each.unflatten(0, latents.shape[:2]) for each in to_frames(self.codec.decode(clean)))
         self.timings = {"warp": warped - begin, "denoise": denoised - warped, "decode": perf_counter() - denoised}
         pending = stored if self.memory else None
         drawn = tuple(frame + 1 for frame in state.frames)
-        return frames, replace(state, pictures=pictures, latents=latents, pending=pending, frames=drawn)
+        return frames[:, None], replace(state, pictures=pictures, latents=latents, pending=pending, frames=drawn)
 
     @torch.inference_mode()
     def commit(self, state: StageState) -> StageState:
