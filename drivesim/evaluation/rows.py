@@ -74,7 +74,7 @@ def _drawn(job: Job, frames: TrueFrames) -> Pictures:
     if job.steps:
         seed = int(job.folder.name)
         return stream(_generator(_key(config), job.steps), scenes_of(config, seed), frames.images(0), wanted,
-                      seed - EVALUATION_TOWNS)  # fmt: skip
+                      seed - EVALUATION_TOWNS, config.chunk)  # fmt: skip
     if job.row == CAST:
         return {number: frames.images(number) for number in wanted}
     if job.row == CODEC:

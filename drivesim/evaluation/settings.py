@@ -28,6 +28,7 @@ class EvaluationConfig:
     samples_per_pixel: int = 2
     window: int = 16  # frames from a measured one on over which features and obedience are taken
     color_every: int = 12  # frames between looks at the colours of cars; 0 leaves them out
+    chunk: int = 0  # frames after which a stream begins anew from its own last picture; 0 for one that never does
     redetector: str | None = None  # weights folder, the shipped one by default
     workers: int = 2  # processes of one thread each; the figures do not depend on their number
     generator_options: Mapping[str, Any] = field(default_factory=dict)
@@ -37,9 +38,9 @@ class EvaluationConfig:
             raise ValueError(f"frames: found {self.frames}, accepted frame numbers from 1 on")
         if self.workers < 1:
             raise ValueError(f"workers: found {self.workers}, accepted at least 1")
-        if self.window < 1 or self.color_every < 0:
-            found = f"{self.window} and {self.color_every}"
-            raise ValueError(f"window, color_every: found {found}, accepted at least 1 and at least 0")
+        if self.window < 1 or self.color_every < 0 or self.chunk < 0:
+            found = f"{self.window}, {self.color_every} and {self.chunk}"
+            raise ValueError(f"window, color_every, chunk: found {found}, accepted at least 1, 0 and 0")
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -81,12 +82,14 @@ def claim_folder(config: EvaluationConfig) -> Path:
     settings = {name: value for name, value in json.loads(json.dumps(asdict(config))).items() if name not in _FREE}
     weights = weights_folder(config.generator_options.get("weights"), config.image_size)
     settings["generator_options"].pop("weights", None)
+    if not config.chunk:
+        del settings["chunk"]
     settings["redetector"] = _digest(Path(config.redetector or SHIPPED_REDETECTOR))
     settings["weights"] = _digest(weights)
     file = out / "settings.json"
     if file.exists():
         before = json.loads(file.read_text())
-        other = sorted(name for name in settings if before.get(name) != settings[name])
+        other = sorted(name for name in settings | before if before.get(name) != settings.get(name))
         if other:
             raise ValueError(
                 f"out={out}: found results with another {', '.join(other)}, accepted the same or a new folder"

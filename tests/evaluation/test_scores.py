@@ -77,7 +77,7 @@ def test_wanted_frames_cover_windows_and_colours() -> None:
     assert replace(CONFIG, window=1, color_every=0).wanted == [0, 1, 12]
     with pytest.raises(ValueError, match=r"frames: found \(0,\)"):
         replace(CONFIG, frames=(0,))
-    with pytest.raises(ValueError, match="window, color_every: found 0 and 12"):
+    with pytest.raises(ValueError, match="window, color_every, chunk: found 0, 12 and 0"):
         replace(CONFIG, window=0)
 
 
