@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from drivesim.nn.inference import PackedLinear, merges
+
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """[N, L, C] to [N, heads, L, C / heads]."""
@@ -17,6 +19,20 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
 def merge_heads(x: Tensor) -> Tensor:
     """[N, heads, L, C / heads] to [N, L, C]."""
     return x.transpose(1, 2).flatten(-2)
+
+
+def _added(layer: nn.Linear, tokens: Tensor, x: Tensor, where: Tensor | None = None) -> Tensor:
+    """Features x [N, C, h, w] plus what a layer makes of tokens [N, h w, C], in the rows `where` bool [N]."""
+    if isinstance(layer, PackedLinear) and merges(x):
+        rows = x.permute(0, 2, 3, 1).flatten(1, 2)
+        out = layer.added(tokens, rows)
+        if where is not None and not where.all():
+            out = torch.where(where[:, None, None], out, rows)
+        return out.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+    out = layer(tokens)
+    if where is not None:
+        out = out * where[:, None, None]
+    return x + out.transpose(1, 2).reshape(x.shape)
 
 
 @lru_cache(maxsize=16)
@@ -54,8 +70,7 @@ class CrossViewAttention(nn.Module):
         out = scaled_dot_product_attention(
             split_heads(q, self.heads), split_heads(k, self.heads), split_heads(v, self.heads)
         )
-        out = self.to_out(merge_heads(out))
-        return x + out.transpose(1, 2).reshape(n, c, h, w)
+        return _added(self.to_out, merge_heads(out), x)
 
     @staticmethod
     def _with_neighbours(tokens: Tensor, views: int, side: Tensor | None) -> Tensor:
@@ -112,5 +127,4 @@ class TemporalFeatureTransfer(nn.Module):
         out = scaled_dot_product_attention(
             split_heads(query, self.heads), split_heads(key, self.heads), split_heads(value, self.heads), attn_mask=bias
         )
-        out = self.to_out(merge_heads(out)) * present.any(1)[:, None, None]
-        return kept + out.transpose(1, 2).reshape(n, c, h, w)
+        return _added(self.to_out, merge_heads(out), kept, present.any(1))

@@ -98,7 +98,7 @@ def merges(x: Tensor) -> bool:
 
 
 class Packing:
-    """A tensor made of the weights of some layers, made anew when these change. Copies and pickles leave it behind."""
+    """What was made of the weights of some layers, made anew when these change. Copies and pickles leave it behind."""
 
     def __init__(self) -> None:
         self.made: tuple[tuple[tuple[int, int], ...], Any] | None = None
@@ -251,6 +251,20 @@ class MergedResnetBlock(ResnetBlock2D):
         return second.added_to(self.conv_shortcut(x), hidden)
 
 
+def embedded_time(sigma: Tensor | float, trunk: Any, like: Tensor) -> Tensor:
+    """The embedding of a noise level in a U-Net: [N, E] of levels [N], or [1, E] of one, which is worked out once."""
+    embedding = trunk.time_embedding
+    if isinstance(sigma, Tensor):
+        out: Tensor = embedding(trunk.time_proj(1000.0 * sigma).to(like.dtype))
+        return out
+    if not merges(like):
+        return embedded_time(torch.full((1,), sigma, dtype=like.dtype, device=like.device), trunk, like)
+    known: dict[float, Tensor] = _packing(embedding)(list(embedding.parameters()), dict)
+    if sigma not in known:
+        known[sigma] = embedded_time(torch.full((1,), sigma, dtype=like.dtype), trunk, like)
+    return known[sigma]
+
+
 class TimeShifts:
     """Stands for a time embedding [N, E] in a U-Net: what all its residual blocks make of it, by a single product."""
 
@@ -271,7 +285,7 @@ def time_shifts(embedding: Tensor, trunk: Any) -> Any:
     return TimeShifts(embedding, trunk) if merges(embedding) and _blocks(trunk) else embedding
 
 
-def _blocks(trunk: Any) -> list[MergedResnetBlock]:
+def _blocks(trunk: Any) -> list[Any]:
     """The residual blocks of a U-Net, if all of them are merged ones with time embeddings."""
     found: list[Any] | None = trunk.__dict__.get("_residual_blocks")
     if found is None:

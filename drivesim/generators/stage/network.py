@@ -12,7 +12,7 @@ from torch.nn.functional import conv2d, pixel_shuffle, pixel_unshuffle
 
 from drivesim.conditions import LAYOUT_CHANNELS
 from drivesim.nn.attention import CrossViewAttention, TemporalFeatureTransfer
-from drivesim.nn.inference import FUSED, PackedConv2d, composed, merges, time_shifts
+from drivesim.nn.inference import FUSED, PackedConv2d, composed, embedded_time, merges, time_shifts
 from drivesim.nn.palette import PAINT_CHANNELS
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
 
@@ -265,12 +265,13 @@ class StageNetwork(nn.Module):
     def forward(
         self,
         noisy: Tensor,
-        sigma: Tensor,
+        sigma: Tensor | float,
         inputs: NetworkInputs,
         memory: list[Tensor] | None = None,
         present: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """Clean latents [N, C, h, w] from noisy ones at noise level sigma [N], and the features that HTFT stores.
+        """Clean latents [N, C, h, w] from noisy ones at noise level sigma ([N], or one for all), and the features that
+        HTFT stores.
 
         `memory` holds per transfer layer the keys and values [N, F, L, 2 C] of past frames, `present` bool [N, F] says
         which of them exist.
@@ -279,8 +280,7 @@ class StageNetwork(nn.Module):
         x = torch.cat([pixel_unshuffle(noisy, self.config.patch), inputs.context], dim=1).contiguous(
             memory_format=torch.channels_last
         )
-        time = trunk.time_proj(1000.0 * sigma).to(inputs.embedding.dtype)
-        emb = time_shifts(trunk.time_embedding(time) + inputs.embedding, trunk)
+        emb = time_shifts(embedded_time(sigma, trunk, noisy) + inputs.embedding, trunk)
         x = trunk.conv_in(x)
         skips = [x]
         for block in trunk.down_blocks:

@@ -169,8 +169,7 @@ def denoise(
     clean = noisy
     for step, sigma in enumerate(sigmas):
         memory, present = buffer.read(step)
-        level = torch.full((noisy.shape[0],), sigma, dtype=noisy.dtype)
-        clean, stored = network(noisy, level, inputs, memory, present)
+        clean, stored = network(noisy, sigma, inputs, memory, present)
         features.append(stored)
         if step + 1 < len(sigmas):
             noisy = euler_step(noisy, clean, sigma, sigmas[step + 1])
