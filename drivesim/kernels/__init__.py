@@ -5,6 +5,9 @@ of this folder that is called like the module it belongs to. Both do the same ex
 comparisons) in the same order, in the same precision, with the sine, cosine and arc tangent of the C library where the
 numpy version takes those of `math`, and its hypot, and thus give the same bits. Where nothing was compiled, or with
 `DRIVESIM_KERNELS=numpy` in the environment, the numpy versions run.
+
+The kernels of networks (`drivesim/nn/*.pyx`) are another matter: they calculate in bfloat16 and agree with torch to its
+rounding.
 """
 
 from __future__ import annotations

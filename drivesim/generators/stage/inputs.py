@@ -70,7 +70,7 @@ def painted_planes(
     out = torch.empty((worlds * views, h, w, PLANES), dtype=dtype)
     given = (
         conditions.layout[:, 0].contiguous(), conditions.box_points[:, 0].contiguous(), rays.contiguous(),
-        palette.color.contiguous(), palette.doubt.contiguous(), network.texture.table.weight.contiguous(), out,
+        palette.color.float().contiguous(), palette.doubt.float().contiguous(), network.texture.table.weight.contiguous(), out,
     )  # fmt: skip
     PAINTED.planes(
         *(tensor.data_ptr() for tensor in given), worlds, views, h * w, len(LAYOUT_CHANNELS), len(MAP_CLASSES),
@@ -104,8 +104,9 @@ def warp_previous(
     masks = torch.empty((worlds * views, *cells, 6), dtype=pictures.dtype)
     given = (
         pictures.flatten(0, 1).contiguous(memory_format=torch.channels_last), logits.contiguous(),
-        logits.new_tensor(distances), conditions.previous_points[:, 0].contiguous(), rays.contiguous(),
-        conditions.intrinsics.contiguous(), conditions.extrinsics.contiguous(), conditions.motion[:, 0].contiguous(),
+        logits.new_tensor(distances), conditions.previous_points[:, 0].float().contiguous(), rays.contiguous(),
+        conditions.intrinsics.float().contiguous(), conditions.extrinsics.float().contiguous(),
+        conditions.motion[:, 0].float().contiguous(),
         out, masks,
     )  # fmt: skip
     WARPED.warp(
