@@ -70,7 +70,8 @@ def painted_planes(
     out = torch.empty((worlds * views, h, w, PLANES), dtype=dtype)
     given = (
         conditions.layout[:, 0].contiguous(), conditions.box_points[:, 0].contiguous(), rays.contiguous(),
-        palette.color.float().contiguous(), palette.doubt.float().contiguous(), network.texture.table.weight.contiguous(), out,
+        palette.color.float().contiguous(), palette.doubt.float().contiguous(),
+        network.texture.table.weight.contiguous(), out,
     )  # fmt: skip
     PAINTED.planes(
         *(tensor.data_ptr() for tensor in given), worlds, views, h * w, len(LAYOUT_CHANNELS), len(MAP_CLASSES),
