@@ -37,16 +37,18 @@ def test_pictures_take_the_weights_of_the_nearest_size(tmp_path: Path) -> None:
     for name, size in SIZES.items():
         assert weights_folder(None, size) == weights_folder(name)
     assert weights_folder(None, (36, 64)) == weights_folder("tiny")
+    assert weights_folder(None, (256, 448)) == weights_folder("small")
     assert weights_folder(tmp_path, (72, 128)) == tmp_path
 
 
-def test_generated_drive_stays_close_to_its_truth() -> None:
+@pytest.mark.parametrize("size", SIZES.values())
+def test_generated_drive_stays_close_to_its_truth(size: tuple[int, int]) -> None:
     """On a town that was never trained on, twelve frames on: closer to the truth than the first frame is."""
-    env = DriveWorldEnv()
+    env = DriveWorldEnv(image_size=size)
     first, _ = env.reset(seed=3, options={"town": 900_003})
     for _ in range(12):
         observation, *_ = env.step([0.1, 0.2])
-    true = truth(env.scene, (72, 128))
+    true = truth(env.scene, size)
     assert psnr(cameras(observation), true) > psnr(cameras(first), true) + 1.0
 
 

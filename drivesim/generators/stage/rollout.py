@@ -45,8 +45,9 @@ class StageState:
 
 
 class StageGenerator(nn.Module):
-    """Streams six-camera frames. `weights`: a folder with codec and network, or the name of shipped ones ("tiny");
-    None takes the shipped ones of the nearest size. `network` and `codec` may be given as objects instead.
+    """Streams six-camera frames. `weights`: a folder with codec and network, or the name of shipped ones ("tiny" for
+    pictures of 72 x 128, "small" for 128 x 224); None takes the shipped ones of the nearest size. `network` and
+    `codec` may be given as objects instead.
 
     `steps` denoising steps per frame; `dtype` "bfloat16" or "float32". `memory=False` switches HTFT off.
     Raises WeightsError if weights are absent or of another shape, ValueError for a bad option.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log
 from pathlib import Path
 
-SIZES = {"tiny": (72, 128)}  # (height, width) of the pictures each was trained on
+SIZES = {"tiny": (72, 128), "small": (128, 224)}  # (height, width) of the pictures each was trained on
 _WEIGHTS = Path(__file__).parents[2] / "weights"
 
 
