@@ -22,8 +22,6 @@ from drivesim.generators.interface import load_generator
 from drivesim.processes import in_processes
 from drivesim.world import EVALUATION_TOWNS
 
-_SHEET_DRIVES = 6  # on a contact sheet
-
 
 def evaluate(config: EvaluationConfig) -> Path:
     """Measures the stage generator for each number of denoising steps beside four references.
@@ -83,7 +81,7 @@ class _Run:
 
     def sheet(self, name: str, path: Path) -> None:
         """The contact sheet of a row."""
-        files = [(Job(self.config, f, CAST).file, Job(self.config, f, name).file) for f in self.towns[:_SHEET_DRIVES]]
+        files = [(Job(self.config, f, CAST).file, Job(self.config, f, name).file) for f in self.towns]
         contact_sheet(path, [(load_record(a)["pictures"], load_record(b)["pictures"]) for a, b in files])
 
     def _do(self, work: Callable[[Any], None], jobs: list[Any], name: str) -> None:
