@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Layouts painted in the colours of a palette and textured, as planes; see `painted_planes` in drivesim/nn/painting.py.
+"""Layouts painted in the colours of a palette and textured, as planes; see drivesim/generators/stage/inputs.py.
 
 Addresses of memory come in. Whoever calls answers for type, order and size.
 """

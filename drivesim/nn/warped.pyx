@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Pictures warped to where the cameras are now; see `Warp` in drivesim/nn/warp.py, which does the same in torch.
+"""Pictures warped to where the cameras are now, as torch does it in drivesim/generators/stage/inputs.py.
 
 Addresses of memory come in. Whoever calls answers for type, order and size.
 """
