@@ -12,7 +12,7 @@ PUBLISHED = {policy:'planners.pdm_closed:PdmClosed',name:PdmClosed-published,$\
 
 setup: .venv/installed
 
-.venv/installed: pyproject.toml setup.py constraints.txt $(wildcard drivesim/kernels/*.pyx drivesim/kernels/*.pxd)
+.venv/installed: pyproject.toml setup.py constraints.txt $(wildcard drivesim/kernels/*.pyx drivesim/kernels/*.pxd drivesim/nn/*.pyx drivesim/nn/*.h)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
 	touch $@
