@@ -49,6 +49,7 @@ def test_packed_layers_count_like_those_that_they_stand_for() -> None:
     packed = count_flops(parts(prepared=True, dtype=torch.bfloat16), 2, "cpu", 0)
     plain = count_flops(parts(prepared=True), 2, "cpu", 0)
     assert 0.98 * plain["warp"] < packed.pop("warp") <= plain.pop("warp"), "kernels for geometry are not counted"
+    assert 0.99 * plain["denoise"] < packed.pop("denoise") <= plain.pop("denoise"), "a noise level is embedded once"
     assert packed == plain
 
 
