@@ -68,7 +68,7 @@ def _added_convolution_flops(_: Any, x: Any, weight: Any, *__: Any, out_shape: A
     return int(conv_flop_count(x, weight, out_shape))
 
 
-def _linear_flops(x: Any, second: Any, third: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+def _linear_flops(x: Any, *_: Any, out_shape: Any, **__: Any) -> int:
     """Of a packed linear layer, whose output has as many rows as its input and as many columns as its weights."""
     return 2 * prod(out_shape) * x[-1]
 

@@ -16,6 +16,7 @@ from drivesim.bench_roofline import FlopClock, MatmulPeak, StageClock
 from drivesim.bench_sizes import Parts, as_it_runs, load_parts
 from drivesim.bench_streams import STAGES, Material, PlainStream, Stream
 from drivesim.commands import bench as bench_command
+from drivesim.generators.stage import inputs
 from drivesim.generators.stage.memory import LENGTH
 from drivesim.nn.inference import PACKED
 from tests.generators.test_stage import SIZE, tiny_codec, tiny_network
@@ -45,12 +46,14 @@ def test_operations_are_counted_as_their_closed_forms_say() -> None:
 
 
 @pytest.mark.skipif(not PACKED, reason="this processor or build of torch has no packed convolutions in bfloat16")
-def test_packed_layers_count_like_those_that_they_stand_for() -> None:
-    packed = count_flops(parts(prepared=True, dtype=torch.bfloat16), 2, "cpu", 0)
-    plain = count_flops(parts(prepared=True), 2, "cpu", 0)
-    assert 0.98 * plain["warp"] < packed.pop("warp") <= plain.pop("warp"), "kernels for geometry are not counted"
-    assert 0.99 * plain["denoise"] < packed.pop("denoise") <= plain.pop("denoise"), "a noise level is embedded once"
-    assert packed == plain
+def test_packed_layers_count_like_those_that_they_stand_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kernels in ("PAINTED", "WARPED"):  # their few products are not counted, so torch's versions are compared
+        monkeypatch.setattr(inputs, kernels, None)
+    network = tiny_network()
+    steps, wide, embedded = 2, network.trunk.config.block_out_channels[0], network.config.embedding
+    packed = count_flops(parts(prepared=True, dtype=torch.bfloat16), steps, "cpu", 0)
+    packed["denoise"] += steps * 2 * (wide * embedded + embedded**2)  # noise levels, embedded before the counted frame
+    assert packed == count_flops(parts(prepared=True), steps, "cpu", 0)
 
 
 def test_stages_that_come_again_add_up() -> None:

@@ -25,6 +25,7 @@ def stream(
     spec = generator.spec
 
     def begun(index: int, picture: torch.Tensor) -> Any:
+        """The state of a stream whose first picture, uint8 [V, H, W, 3], is that of frame `index`."""
         conditions = build_conditions([[scenes[index]]], [None], [scenes[index]], spec.conditions)
         return generator.start(picture[None, None], conditions, [seed + (index << 10)])
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from drivesim.conditions import Conditions
+from drivesim.generators.stage import inputs
 from drivesim.generators.stage.inputs import PAINTED, WARPED, painted_planes, warp_previous
 from drivesim.generators.stage.network import NetworkConfig, StageNetwork
 from drivesim.nn.inference import PACKED, prepare_for_inference
@@ -74,11 +75,25 @@ def test_pictures_are_warped_as_in_torch(scale: float) -> None:
     assert error.mean() < 1e-3 and found.std() > 0.3
 
 
+class Untouchable:
+    """A module of kernels that nothing may call."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"{name} was called")
+
+
 @needs_kernels
-def test_kernels_are_for_prepared_networks_without_gradients() -> None:
+def test_kernels_are_for_prepared_networks_without_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, prepared = pair()
-    conditions, _, rays, palette = driven()
-    planes = painted_planes(prepared, palette, rays, conditions, torch.bfloat16)
-    assert planes.requires_grad and prepared.texture.table.weight.requires_grad
-    with torch.no_grad():
-        assert not painted_planes(plain, palette, rays, conditions, torch.bfloat16).requires_grad
+    conditions, pictures, rays, palette = driven()
+    logits = torch.randn(6 * WORLDS, 1 + len(TINY.distances), 4, 8)
+    for kernels in ("PAINTED", "WARPED"):
+        monkeypatch.setattr(inputs, kernels, Untouchable())
+    assert painted_planes(prepared, palette, rays, conditions, torch.bfloat16).requires_grad
+    with torch.inference_mode():
+        painted_planes(plain, palette, rays, conditions, torch.bfloat16)
+        warp_previous(plain, pictures, logits, rays, conditions)
+        with pytest.raises(AssertionError, match="planes was called"):
+            painted_planes(prepared, palette, rays, conditions, torch.bfloat16)
+        with pytest.raises(AssertionError, match="warp was called"):
+            warp_previous(prepared, pictures, logits, rays, conditions)
