@@ -24,6 +24,7 @@ from drivesim.box_view import (
 from drivesim.geometry import box_corners, invert_pose, transform_points, wrap_angle
 from drivesim.ground_view import BirdsEyeView, GroundView, coverage_pyramid
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES, CameraRig, Scene
+from drivesim.stripes import StripeView, crossing_stripes
 
 MAX_BOXES = 96
 BOX_SEQUENCE_RANGE = 60.0  # [m]
@@ -35,14 +36,16 @@ _HEADING = _CLASS + len(OBJECT_CLASSES)
 _DEPTH = _HEADING + 2
 _COLOR = _DEPTH + 1
 _FACE = _COLOR + 4
+_STRIPES = _FACE + 1
+_CROSSING = MAP_CLASSES.index("ped_crossing")
 LAYOUT_CHANNELS = (
     *MAP_CLASSES, *OBJECT_CLASSES, "heading_sin", "heading_cos", "inverse_depth",
-    "red", "green", "blue", "color_known", "face",
+    "red", "green", "blue", "color_known", "face", "stripes",
 )  # fmt: skip
 
 
-# One pixel of the layout in memory: all coverages are written as one word, all box channels as one block.
-_BOX_BYTES = len(LAYOUT_CHANNELS) - _CLASS
+# One pixel of the layout in memory: all coverages are written as one word, all box channels as one block; then stripes.
+_BOX_BYTES = _STRIPES - _CLASS
 _PIXEL = np.dtype({"names": ["map", "box"], "formats": ["u8", f"V{_BOX_BYTES}"], "offsets": [0, _CLASS],
                    "itemsize": len(LAYOUT_CHANNELS)})  # fmt: skip
 PARTS = frozenset({"warp", "objects", "boxes", "bev"})
@@ -153,6 +156,11 @@ def _ground_view(rig: CameraRig, size: tuple[int, int]) -> GroundView:
 
 
 @lru_cache(maxsize=16)
+def _stripe_view(rig: CameraRig, size: tuple[int, int]) -> StripeView:
+    return StripeView(_ground_view(rig, size))
+
+
+@lru_cache(maxsize=16)
 def _empty_layout(rig: CameraRig, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Layout [V, h, w, C] of a place without map and boxes; to be copied."""
     layout = np.zeros((len(rig.names), *size, len(LAYOUT_CHANNELS)), np.uint8)
@@ -202,6 +210,10 @@ def _draw_layout(scene: Scene, cover: BoxCover, poses: NDArray, layout: NDArray[
     pixels = layout.view(_PIXEL)[..., 0]
     if scene.map is not None:
         _ground_view(scene.rig, size).sample(coverage_pyramid(scene.map), poses[0], pixels["map"])
+        crossing = np.flatnonzero(layout[..., _CROSSING])
+        if crossing.size:
+            shares = _stripe_view(scene.rig, size).sample(crossing_stripes(scene.map), poses[0], crossing)
+            layout.reshape(-1, len(LAYOUT_CHANNELS))[crossing, _STRIPES] = shares
     index = cover.index.reshape(-1)
     drawn = np.flatnonzero(index != 0)
     pixels["box"].reshape(-1)[drawn] = _box_features(scene, cover, poses).take(index.take(drawn) - 1)

@@ -137,7 +137,7 @@ class GroundView:
     """
 
     def __init__(self, rig: CameraRig, layout_size: tuple[int, int]) -> None:
-        self.layout_size = layout_size
+        self._rig, self.layout_size = rig, layout_size
         self.views = len(rig.names)
         self.centres = rig.extrinsics[:, :3, 3]
         self.rays = pixel_rays(rig, layout_size)  # [V, h, w, 3] in the ego frame, z-depth 1
@@ -185,6 +185,15 @@ class GroundView:
             points.append(chosen.reshape(-1, *chosen.shape[2:]) / (RESOLUTION * 2.0 ** levels[-1][:, None, None]))
         self._bounds = np.searchsorted(np.concatenate(levels), np.arange(LEVELS + 1)).tolist()  # of the levels in:
         self._points = np.concatenate(points).astype(np.float32)  # [S, w, 2]
+
+    def extent(self) -> NDArray[np.float64]:
+        """From the left to the right and from the top to the bottom of every pixel on the ground, [V, h, w, 2, 2] [m],
+        as if it went on for ever where a side lies out of range."""
+        left, right, top, bottom = (
+            self._ground(pixel_rays(self._rig, self.layout_size, *place))[..., :2]
+            for place in ((0.5, 0.0), (0.5, 1.0), (0.0, 0.5), (1.0, 0.5))
+        )
+        return np.nan_to_num(np.stack([right - left, bottom - top], axis=-2), nan=GROUND_RANGE)
 
     def ground_inverse_depth(self, scale: float) -> NDArray[np.uint8]:
         """Inverse distance of the ground [V, h, w], `scale` [m] or nearer is 255; 0 where no ground is seen."""

@@ -54,7 +54,7 @@ def tensors(conditions: Conditions) -> dict[str, Tensor]:
 def test_shapes_and_types_are_as_documented() -> None:
     made = build_conditions([[scene(), scene(1.0)]] * 3, [None] * 3, [scene()] * 3, ALL)
     expected = {
-        "layout": ((3, 2, 6, 36, 64, 26), torch.uint8), "motion": ((3, 2, 4, 4), torch.float32),
+        "layout": ((3, 2, 6, 36, 64, 27), torch.uint8), "motion": ((3, 2, 4, 4), torch.float32),
         "anchor_motion": ((3, 2, 4, 4), torch.float32), "ego": ((3, 2, 4), torch.float32),
         "tags": ((3, 2, 6), torch.float32), "intrinsics": ((3, 6, 3, 3), torch.float32),
         "extrinsics": ((3, 6, 4, 4), torch.float32), "previous_points": ((3, 2, 6, 36, 64, 3), torch.float32),
@@ -64,7 +64,7 @@ def test_shapes_and_types_are_as_documented() -> None:
         "box_mask": ((3, 2, 96), torch.bool), "bev": ((3, 2, 8, 200, 200), torch.uint8),
     }  # fmt: skip
     assert {name: (tuple(t.shape), t.dtype) for name, t in tensors(made).items()} == expected
-    assert len(LAYOUT_CHANNELS) == 26
+    assert len(LAYOUT_CHANNELS) == 27
     assert len(made.scenes) == 3
     assert [len(frames) for frames in made.scenes] == [2, 2, 2]
 
@@ -164,7 +164,7 @@ def test_background_has_ground_depth_and_no_box_channels() -> None:
     depth = layout[..., CHANNEL["inverse_depth"]]
     assert (depth[:, -1] > 100).all()
     assert not depth[:, 0].any()
-    rest = np.delete(layout, [*range(8), CHANNEL["inverse_depth"]], axis=-1)
+    rest = np.delete(layout, [*range(8), CHANNEL["inverse_depth"], CHANNEL["stripes"]], axis=-1)
     assert not rest.any()
     assert layout[..., CHANNEL["drivable_area"]].any()
 
@@ -172,7 +172,8 @@ def test_background_has_ground_depth_and_no_box_channels() -> None:
 def test_scenes_without_a_map_show_boxes_on_empty_ground() -> None:
     with_map, without = single(scene()), single(scene(map=None))
     assert not without.layout[..., :8].any()
-    assert torch.equal(without.layout[..., 8:], with_map.layout[..., 8:])
+    boxes = slice(8, CHANNEL["stripes"])
+    assert torch.equal(without.layout[..., boxes], with_map.layout[..., boxes])
     assert not without.bev.any()
     assert torch.equal(without.previous_points.nan_to_num(9e9), with_map.previous_points.nan_to_num(9e9))
 

@@ -13,15 +13,15 @@ cdef extern from *:
     #define MOST 32  /* features of a palette */
 
     typedef struct {
-        long images, views, pixels, channels, maps, objects, texture, along, across, up;
+        long images, views, pixels, channels, maps, stripes, objects, texture, along, across, up;
     } sizes;
 
     /* One picture: layout [pixels, channels], places [pixels, 3], rays [pixels, 3], palette [F, 3] and its doubt
-       [F, F] of F = maps + 4 features, table of textures; out [pixels, channels + 3 + 4 + texture]. */
+       [F, F] of F = maps + 5 features, table of textures; out [pixels, channels + 3 + 4 + texture]. */
     static void paint_picture(const sizes *n, const uint8_t *layout, const uint8_t *places, const float *rays,
                               const float *color, const float *doubt, const uint16_t *table, const uint16_t *share,
                               uint16_t *out) {
-        const long features = n->maps + 4;
+        const long features = n->maps + 5;
         for (long p = 0; p < n->pixels; p++) {
             for (long c = 0; c < n->channels; c++) out[c] = share[layout[c]];
             out += n->channels;
@@ -34,11 +34,12 @@ cdef extern from *:
             if (height < 0.0f) {
                 for (long c = 0; c < n->maps; c++)
                     if (layout[c]) which[known] = c, said[known++] = layout[c] / 255.0f;
-                which[known] = n->maps, said[known++] = 1.0f;
-                which[known] = n->maps + 1, said[known++] = -height;
+                if (layout[n->stripes]) which[known] = n->maps, said[known++] = layout[n->stripes] / 255.0f;
+                which[known] = n->maps + 1, said[known++] = 1.0f;
+                which[known] = n->maps + 2, said[known++] = -height;
             } else {
-                which[known] = n->maps + 2, said[known++] = 1.0f;
-                which[known] = n->maps + 3, said[known++] = height;
+                which[known] = n->maps + 3, said[known++] = 1.0f;
+                which[known] = n->maps + 4, said[known++] = height;
             }
             float painted[3] = {0.0f, 0.0f, 0.0f}, unsure = 0.0f, square = 0.0f;
             for (long i = 0; i < known; i++) {
@@ -71,7 +72,7 @@ cdef extern from *:
 
     static void paint_pictures(const sizes *n, const uint8_t *layout, const uint8_t *places, const float *rays,
                                const float *color, const float *doubt, const uint16_t *table, uint16_t *out) {
-        const long features = n->maps + 4, planes = n->channels + 3 + 4 + n->texture;
+        const long features = n->maps + 5, planes = n->channels + 3 + 4 + n->texture;
         uint16_t share[256];
         for (int i = 0; i < 256; i++) share[i] = narrowed(i / 255.0f);
         #pragma omp parallel for if (n->images > 1)
@@ -84,7 +85,7 @@ cdef extern from *:
     }
     """
     ctypedef struct sizes:
-        long images, views, pixels, channels, maps, objects, texture, along, across, up
+        long images, views, pixels, channels, maps, stripes, objects, texture, along, across, up
     const long MOST
     void paint_pictures(
         const sizes* n, const uint8_t* layout, const uint8_t* places, const float* rays, const float* color,
@@ -94,15 +95,15 @@ cdef extern from *:
 
 def planes(
     uintptr_t layout, uintptr_t places, uintptr_t rays, uintptr_t color, uintptr_t doubt, uintptr_t table,
-    uintptr_t out, long worlds, long views, long pixels, long channels, long maps, long objects, tuple cells,
-    long texture,
+    uintptr_t out, long worlds, long views, long pixels, long channels, long maps, long stripes,
+    long objects, tuple cells, long texture,
 ):
     """Writes bfloat16 planes [worlds * views, pixels, channels + 3 + 4 + texture]."""
-    if maps + 4 > MOST:
-        raise ValueError(f"maps: found {maps}, accepted up to {MOST - 4}")
+    if maps + 5 > MOST:
+        raise ValueError(f"maps: found {maps}, accepted up to {MOST - 5}")
     cdef sizes n
     n.images, n.views, n.pixels, n.channels, n.maps, n.objects = worlds * views, views, pixels, channels, maps, objects
-    n.texture, (n.along, n.across, n.up) = texture, cells
+    n.stripes, n.texture, (n.along, n.across, n.up) = stripes, texture, cells
     with nogil:
         paint_pictures(
             &n, <const uint8_t*> layout, <const uint8_t*> places, <const float*> rays, <const float*> color,

@@ -14,7 +14,10 @@ from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
 
 PAINT_CHANNELS = 4  # red, green, blue, ignorance
 NEAR = 0.06  # steeper downward rays than this meet the ground within some 25 m and mostly show it
-_PRECISION = 10.0  # of the prior, in pixels: colours that fewer pixels have shown are hardly known
+_PRECISION = 1.0  # of the prior, in pixels: colours that fewer pixels have shown are hardly known
+_ROUNDS = 3  # of the fit, each with less regard for the ground that the one before did not explain
+_SCALE = 0.12  # residual of a colour [of -1, 1] from which on a pixel of the ground counts less than half
+_STRIPES = LAYOUT_CHANNELS.index("stripes")
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,9 @@ class Palette:
 def fit_palette(pictures: Tensor, layout: Tensor, rays: Tensor) -> Palette:
     """Palettes of pictures [B, V, 3, H, W] in [-1, 1] of layouts uint8 [B, V, h, w, C] seen along rays [B, V, h, w, 3].
 
-    Boxes do not count, nor what stands on distant ground. Colours of classes that the pictures lack stay close to that
-    of the ground as a whole (ridge regression; its covariance tells which they are).
+    Boxes do not count, nor what stands on distant ground, and little counts what stands on near ground or lies in the
+    shade: pixels far from the fit are reweighted (Cauchy weights, as in robust regression). Colours of classes that the
+    pictures lack stay close to that of the ground as a whole (ridge regression; its covariance tells which they are).
     """
     with torch.autocast(pictures.device.type, enabled=False):
         size = (layout.shape[2], layout.shape[3])
@@ -54,10 +58,17 @@ def fit_palette(pictures: Tensor, layout: Tensor, rays: Tensor) -> Palette:
         boxes = layout[..., len(MAP_CLASSES) : len(MAP_CLASSES) + len(OBJECT_CLASSES)].amax(-1) > 0
         height = rays[..., 2]
         counts = (~boxes & ((height < -NEAR) | (height > 0.0))).flatten(1, 3)[..., None]
-        weighted = (said * counts).transpose(1, 2)
+        ground = (height < 0.0).flatten(1, 3)[..., None]
         prior = _PRECISION * torch.eye(said.shape[-1], device=said.device)
-        doubt = torch.linalg.inv(weighted @ said + prior)
-        return Palette(doubt @ (weighted @ color), _PRECISION * doubt)
+        weight = counts.float()
+        for last in (*[False] * _ROUNDS, True):
+            weighted = (said * weight).transpose(1, 2)
+            doubt = torch.linalg.inv(weighted @ said + prior)
+            coefficients = doubt @ (weighted @ color)
+            if not last:
+                residual = (color - said @ coefficients).square().mean(-1, keepdim=True) / _SCALE**2
+                weight = counts / (1.0 + residual * ground)
+        return Palette(coefficients, _PRECISION * doubt)
 
 
 def paint(palette: Palette, layout: Tensor, rays: Tensor) -> Tensor:
@@ -73,10 +84,11 @@ def paint(palette: Palette, layout: Tensor, rays: Tensor) -> Tensor:
 
 
 def _described(layout: Tensor, rays: Tensor) -> Tensor:
-    """What is said of each pixel [B, V, h, w, F]: below the horizon the coverage of the map classes, one, and the
-    steepness of its ray; above it one and the steepness."""
+    """What is said of each pixel [B, V, h, w, F]: below the horizon the coverage of the map classes and of stripes,
+    one, and the steepness of its ray; above it one and the steepness."""
     assert LAYOUT_CHANNELS[: len(MAP_CLASSES)] == MAP_CLASSES
     height = rays[..., 2:].float()
     below = (height < 0.0).float()
-    ground = torch.cat([layout[..., : len(MAP_CLASSES)].float() / 255.0, torch.ones_like(height), -height], dim=-1)
+    told = torch.cat([layout[..., : len(MAP_CLASSES)], layout[..., _STRIPES : _STRIPES + 1]], dim=-1)
+    ground = torch.cat([told.float() / 255.0, torch.ones_like(height), -height], dim=-1)
     return torch.cat([ground * below, 1.0 - below, (1.0 - below) * height], dim=-1)

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from drivesim.scene import LINE_CLASSES, HdMap, LaneGraph
+from drivesim.scene import LINE_CLASSES, HdMap
+from drivesim.stripes import Stripes, crossing_stripes, rectangle_axes
 from drivesim.town import semantics
 
 GRASS, ROAD, WALKWAY, KERB, CARPARK, WHITE, YELLOW, BLOCK, CROSSING, ZEBRA = range(10)
@@ -29,7 +29,6 @@ WET_OF_PAINT = np.array(
 )  # how much rain darkens and mirrors
 
 SHIFT = 4  # fractional bits of coordinates given to OpenCV
-STRIPE = 0.55  # width of zebra stripes and of the gaps between them [m]
 DASH, DASH_PERIOD = 3.0, 7.0  # lane dividers [m]
 LINE_WIDTH = 0.2  # [m]
 BAY_ALONG, BAY_ACROSS = 6.0, 2.7  # length of parking bays along the kerb, width of bays across it [m]
@@ -124,36 +123,13 @@ def paint_map(hd_map: HdMap, resolution: float) -> NDArray[np.uint8]:
     solid = [shapely.get_coordinates(line) for line in shapely.get_parts(list(layers["road_divider"]))]
     canvas.lines(solid, YELLOW, 0.5)
     canvas.lines(solid, ROAD, 0.1)
-    _paint_crossings(canvas, polygons["ped_crossing"], hd_map.lane_graph)
+    canvas.fill(polygons["ped_crossing"], CROSSING)
+    canvas.quads(crossing_stripes(hd_map).quads(), ZEBRA)
     canvas.fill(polygons["stop_line"], WHITE)
     canvas.fill(polygons["road_block"], BLOCK)
-    for ring in polygons["road_block"].outer():
-        canvas.quads(stripes(ring, None, 1.0), WHITE)
+    blocks = polygons["road_block"].outer()
+    canvas.quads(Stripes.over(blocks, [None] * len(blocks), 1.0).quads(), WHITE)
     return canvas.pixels
-
-
-def rectangle_axes(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Corner [2] of the smallest rectangle around points [K, 2] and its long and short side as vectors [2] [m]."""
-    corners = points[0] + cv2.boxPoints(cv2.minAreaRect((points - points[0]).astype(np.float32)))
-    first, second = corners[1] - corners[0], corners[3] - corners[0]
-    if np.hypot(*first) < np.hypot(*second):
-        first, second = second, first
-    return corners[0], first, second
-
-
-def stripes(ring: NDArray[np.float64], heading: float | None, width: float) -> NDArray[np.float64]:
-    """Stripes [Q, 4, 2] over the smallest rectangle around a ring [K, 2], parallel to `heading` [rad] as well as its
-    sides allow (to the short side where it is None), gaps as wide as the stripes."""
-    corner, along, across = rectangle_axes(ring)
-    if heading is not None:
-        direction = np.array([np.cos(heading), np.sin(heading)])
-        if abs(along @ direction) / np.hypot(*along) > abs(across @ direction) / max(np.hypot(*across), 1e-9):
-            along, across = across, along
-    count = max(1, int(np.hypot(*along) / (2.0 * width)))
-    start = (np.arange(count) + 0.25) / count
-    sides = start[:, None] + np.array([0.0, 0.5, 0.5, 0.0]) / count
-    ends = np.array([0.0, 0.0, 1.0, 1.0])
-    return corner + sides[..., None] * along + ends[None, :, None] * across
 
 
 def dashes(lines: Iterable[shapely.Geometry]) -> NDArray[np.float64]:
@@ -177,18 +153,3 @@ def parking_bays(ring: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     starts = [corner] if reach == 1.0 else [corner, corner + (1.0 - reach) * across]
     fractions = np.linspace(0.0, 1.0, max(1, int(length / pitch)) + 1)
     return [np.stack([start + f * along, start + f * along + reach * across]) for start in starts for f in fractions]
-
-
-def _paint_crossings(canvas: Canvas, crossings: Rings, lanes: LaneGraph) -> None:
-    """Zebra stripes in the direction of the nearest lane."""
-    rings = crossings.outer()
-    canvas.fill(crossings, CROSSING)
-    headings: list[float | None] = [None] * len(rings)
-    if rings and len(lanes.points):
-        centres = np.array([ring.mean(axis=0) for ring in rings])
-        headings = list(lanes.points[cKDTree(lanes.points[:, :2]).query(centres)[1], 2])
-    if rings:
-        canvas.quads(
-            np.concatenate([stripes(ring, heading, STRIPE) for ring, heading in zip(rings, headings, strict=True)]),
-            ZEBRA,
-        )

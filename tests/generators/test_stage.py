@@ -20,7 +20,7 @@ from drivesim.generators.stage.objective import (
     ObjectiveConfig,
     StageObjective,
     contrast_error,
-    size_weights,
+    error_weights,
     unsaid_share,
 )
 from drivesim.generators.stage.rollout import StageGenerator, denoise, store
@@ -244,14 +244,17 @@ def test_every_camera_reads_its_neighbours() -> None:
     assert moved.tolist() == [True, True, False, False, False, True]
 
 
-def test_size_weights_match_their_formula() -> None:
-    config = ObjectiveConfig(weight_power=0.2, weight_scale=2.0)
+def test_error_weights_match_their_formula() -> None:
+    config = ObjectiveConfig(weight_power=0.2, weight_scale=2.0, ground=3.0)
     pixels = torch.zeros(1, 1, 4, 8, dtype=torch.int32)
     pixels[..., 0, 0], pixels[..., 2:, 4:] = 1, 8
-    weight = size_weights(pixels, (4, 8), config)[0, 0]
+    unsaid = torch.ones(1, 1, 4, 8)
+    unsaid[..., 1, :2] = 0.0
+    weight = error_weights(pixels, unsaid, config)[0, 0]
     assert weight.mean() == pytest.approx(1.0)
-    assert weight[0, 0] / weight[1, 1] == pytest.approx(2.0 * 32**0.2, rel=1e-5)
-    assert weight[3, 5] / weight[1, 1] == pytest.approx(2.0 * 8**-0.2 * 32**0.2, rel=1e-5)
+    assert weight[0, 0] / weight[1, 7] == pytest.approx(2.0 * 32**0.2, rel=1e-5)
+    assert weight[3, 5] / weight[1, 7] == pytest.approx(2.0 * 8**-0.2 * 32**0.2, rel=1e-5)
+    assert weight[1, 0] / weight[1, 7] == pytest.approx(3.0)
 
 
 def batch_of(step: int, carry: object, reset: bool = False) -> dict[str, object]:

@@ -57,6 +57,16 @@ def test_boxes_do_not_color_the_ground() -> None:
     assert (paint(found, layout, rays) - paint(expected, layout, rays))[:, :3].abs().max() < 0.05
 
 
+def test_what_stands_on_the_ground_hardly_colors_it() -> None:
+    """A fifth of the grass is hidden by something that no layout mentions."""
+    layout, rays = looks()
+    pictures = colored(layout, rays)
+    hidden = pictures.clone()
+    hidden[..., SIZE[0] // 2 :, -SIZE[1] // 10 :] = 0.8
+    grass = paint(fit_palette(hidden, layout, rays), layout, rays)[:, :3, SIZE[0] // 2 :, SIZE[1] // 2 : -4]
+    assert (grass - pictures.flatten(0, 1)[..., SIZE[0] // 2 :, SIZE[1] // 2 : -4]).abs().max() < 0.06
+
+
 def test_worlds_of_a_batch_have_palettes_of_their_own() -> None:
     layout, rays = looks(2)
     pictures = colored(layout, rays)

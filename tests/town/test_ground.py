@@ -23,7 +23,6 @@ from drivesim.town.paint import (
     dashes,
     paint_map,
     parking_bays,
-    stripes,
 )
 from drivesim.town.pyramid import Pyramid, halved
 from drivesim.town.scenery import place_key
@@ -106,14 +105,6 @@ def test_dashes_are_spaced_along_the_line() -> None:
     assert len(found) == 10
     assert np.allclose(np.diff(found[:, 0, 0]), DASH_PERIOD) and np.allclose(np.ptp(found[..., 0], axis=1), DASH)
     assert len(dashes([])) == 0
-
-
-def test_stripes_follow_the_heading() -> None:
-    ring = np.array([[0, 0], [3, 0], [3, 10], [0, 10]], float)  # pedestrians walk along y
-    quads = stripes(ring, 0.1, 0.5)
-    assert len(quads) == 10 and np.allclose(np.ptp(quads[..., 0], axis=1), 3.0, atol=1e-3)
-    assert np.allclose(np.ptp(quads[..., 1], axis=1), 0.5, atol=1e-3)
-    assert np.allclose(np.ptp(stripes(ring, np.pi / 2, 0.5)[..., 1], axis=1), 10.0, atol=1e-3)
 
 
 def test_parking_bays() -> None:

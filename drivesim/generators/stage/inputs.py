@@ -75,7 +75,7 @@ def painted_planes(
     )  # fmt: skip
     PAINTED.planes(
         *(tensor.data_ptr() for tensor in given), worlds, views, h * w, len(LAYOUT_CHANNELS), len(MAP_CLASSES),
-        len(OBJECT_CLASSES), network.texture.CELLS, TEXTURE,
+        LAYOUT_CHANNELS.index("stripes"), len(OBJECT_CLASSES), network.texture.CELLS, TEXTURE,
     )  # fmt: skip
     return out.permute(0, 3, 1, 2)
 

@@ -48,11 +48,13 @@ class ObjectiveConfig:
     steps: int = 1  # denoising steps of the streams themselves, as at run time
     refined: float = 0.25  # share of the worlds on which lower noise levels are learnt too
     adversarial: float = 1.0  # gradient of the adversarial term relative to that of the squared error; 0 leaves it out
+    adversarial_ground: float = 0.3  # share of that gradient which ground heeds: squared error draws it well
     adversarial_from: float = 0.55  # share of the run after which it begins
     sketch: float = 0.5  # weight of the squared error of the sketch alone
     contrast: float = 1.5  # gradient of the error of local contrasts relative to that of the squared error
     discriminator_pace: float = 3.0  # its learning rate relative to the network's
     memory: bool = True  # HTFT on
+    ground: float = 2.5  # weight of ground and boxes beside what no map mentions, whose errors are hopeless and large
     weight_power: float = 0.2  # c of the object-size weights
     weight_scale: float = 2.0  # k of the object-size weights
 
@@ -117,7 +119,8 @@ class StageObjective(nn.Module):
             self.network, self.codec, pictures, previous, carry.anchor, carry.palette, rays, conditions
         )
         going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
-        weight = going_on * size_weights(conditions.object_pixels[:, 0], size, self.config)
+        unsaid = unsaid_share(conditions.layout[:, 0], size)
+        weight = going_on * error_weights(conditions.object_pixels[:, 0], unsaid, self.config)
         target = truth.flatten(0, 1)
         memory = carry.buffer if self.config.memory else StreamingBuffer()
 
@@ -134,13 +137,12 @@ class StageObjective(nn.Module):
             loss = loss + self.config.sketch * sketch
             logs["sketch"] = sketch.detach()
         if self.config.contrast > 0 and judged.any():
-            unsaid = unsaid_share(conditions.layout[:, 0], size)[judged]
-            contrast = contrast_error(clean[judged], target[judged], unsaid)
+            contrast = contrast_error(clean[judged], target[judged], unsaid[judged])
             loss = loss + balanced(contrast, coarse, clean, self.config.contrast)
             logs["contrast"] = contrast.detach()
         if self._adversarial(batch["progress"]):
             planes = layout_planes(said_of(conditions), target.dtype)
-            verdict, fooling, told = self._judge(clean, target, planes, judged, coarse, carry.replay)
+            verdict, fooling, told = self._judge(clean, target, planes, unsaid, judged, coarse, carry.replay)
             loss = loss + verdict + fooling
             logs["discriminator"] = told
             carry = replace(carry, replay=self._remember(carry, clean.detach(), conditions, ~reset & ~forced))
@@ -158,14 +160,16 @@ class StageObjective(nn.Module):
         return self.discriminator is not None and progress >= self.config.adversarial_from
 
     def _judge(
-        self, clean: Tensor, target: Tensor, layout: Tensor, judged: Tensor, coarse: Tensor, replay: Replay | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, clean: Tensor, target: Tensor, layout: Tensor, unsaid: Tensor, judged: Tensor, coarse: Tensor,
+        replay: Replay | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """Loss of the discriminator, of the network that is to fool it, and the hinge loss of the newest frames alone.
 
         Half of what the discriminator learns to tell from true frames was drawn a while ago. Only frames that continue
         from own pictures are `judged` (bool [N]): after a true one there is detail to copy.
         The network heeds the discriminator only as far as that tells true from drawn (its hinge loss is below 2):
-        otherwise whoever gets ahead first pushes the other along meaningless directions and neither recovers.
+        otherwise whoever gets ahead first pushes the other along meaningless directions and neither recovers. Ground
+        heeds it less than what the map leaves `unsaid` (shares [N, 1, h, w]).
         """
         assert self.discriminator is not None
         if not judged.any():
@@ -178,7 +182,9 @@ class StageObjective(nn.Module):
         if said is not None and len(latents):
             before = self.discriminator(latents.flatten(0, 1), layout_planes(said, latents.dtype))
             verdict = 0.5 * (told + hinge_loss(true, before))
-        fooling = -self.discriminator.frozen(drawn, layout).mean()
+        on_ground = self.config.adversarial_ground
+        share = on_ground + (1.0 - on_ground) * unsaid[judged]
+        fooling = -self.discriminator.frozen(drawn.detach() + share * (drawn - drawn.detach()), layout).mean()
         heed = (2.0 - told.detach()).clamp(0.0, 1.0)
         return verdict, heed * balanced(fooling, coarse, clean, self.config.adversarial), told.detach()
 
@@ -335,17 +341,20 @@ class StageObjective(nn.Module):
         return StreamCarry(latents, truth, frames, carry.anchor, carry.palette, buffer, carry.replay)
 
 
-def size_weights(object_pixels: Tensor, size: tuple[int, int], config: ObjectiveConfig) -> Tensor:
-    """Object-size weights [B * V, 1, h, w] of STAGE: k / p^c on an object of p pixels, 1 / (H W)^c elsewhere, mean 1.
+def error_weights(object_pixels: Tensor, unsaid: Tensor, config: ObjectiveConfig) -> Tensor:
+    """Weights [B * V, 1, h, w] of the squared error, mean 1: the object-size weights of STAGE, k / p^c on an object of
+    p pixels and 1 / (H W)^c elsewhere, and of that `config.ground` times as much where the map says what is there.
 
     `object_pixels` [B, V, H, W] as in `Conditions.object_pixels`: the hulls of the projected boxes tell what is seen.
+    `unsaid` [B * V, 1, h, w] as `unsaid_share` has it.
     """
     pixels = object_pixels.flatten(0, 1).float()
     height, width = pixels.shape[-2:]
     background = (height * width) ** -config.weight_power
     objects = config.weight_scale * pixels.clamp_min(1.0) ** -config.weight_power
     weight = torch.where(pixels > 0, objects, background)[:, None]
-    weight = max_pool2d(weight, (height // size[0], width // size[1]))
+    weight = max_pool2d(weight, (height // unsaid.shape[-2], width // unsaid.shape[-1]))
+    weight = weight * (1.0 + (config.ground - 1.0) * (1.0 - unsaid))
     return weight / weight.mean()
 
 
@@ -364,8 +373,8 @@ def contrast_error(clean: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def unsaid_share(layout: Tensor, size: tuple[int, int]) -> Tensor:
-    """Weights [B * V, 1, h, w] for `contrast_error` from layouts uint8 [B, V, H, W, C]: one where the map says nothing,
-    and on boxes, zero on roads and walkways, which squared error draws well."""
+    """Shares [B * V, 1, h, w] of layouts uint8 [B, V, H, W, C]: one where the map says nothing, and on boxes, zero on
+    roads and walkways, which squared error draws well."""
     planes = layout.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0
     ground = planes[:, : len(MAP_CLASSES)].amax(1, keepdim=True)
     boxes = planes[:, len(MAP_CLASSES) : len(MAP_CLASSES) + len(OBJECT_CLASSES)].amax(1, keepdim=True)
