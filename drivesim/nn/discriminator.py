@@ -10,23 +10,30 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class LatentDiscriminator(nn.Module):
-    """Patch logits [N, 1, h / 4, w / 4] for latents [N, C, h, w] under a layout [N, L, H, W]; spectrally normalised."""
+    """Logits [N, P] of patches of two sizes for latents [N, C, h, w] under a layout [N, L, H, W]; spectrally normed.
+
+    One logit for every 2 x 2 latent pixels, which sees what is near (an edge, a window), and one for every 4 x 4.
+    """
 
     def __init__(self, latent_channels: int, layout_channels: int, stride: int, width: int = 64) -> None:
         super().__init__()
         self.stride = stride
         self.layout = nn.Conv2d(layout_channels * stride**2, width // 2, 1)
-        self.layers = nn.Sequential(
+        self.near = nn.Sequential(
             spectral_norm(nn.Conv2d(latent_channels + width // 2, width, 3, padding=1)), nn.LeakyReLU(0.2),
             spectral_norm(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)), nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(2 * width, 2 * width, 4, stride=2, padding=1)), nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(2 * width, 1, 3, padding=1)),
         )  # fmt: skip
+        self.far = nn.Sequential(
+            spectral_norm(nn.Conv2d(2 * width, 2 * width, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)
+        )
+        self.verdicts = nn.ModuleList(spectral_norm(nn.Conv2d(2 * width, 1, 3, padding=1)) for _ in range(2))
 
     def forward(self, latents: Tensor, layout: Tensor) -> Tensor:
         """Logits: positive for true, negative for generated."""
         known = self.layout(pixel_unshuffle(layout, self.stride))
-        return self.layers(torch.cat([latents, known], dim=1))
+        near = self.near(torch.cat([latents, known], dim=1))
+        seen = (near, self.far(near))
+        return torch.cat([judge(x).flatten(1) for judge, x in zip(self.verdicts, seen, strict=True)], dim=1)
 
     def frozen(self, latents: Tensor, layout: Tensor) -> Tensor:
         """The same logits with gradients for the latents alone."""

@@ -15,7 +15,7 @@ from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.flow import noise_levels
 from drivesim.generators.stage.inputs import estimated_distance, network_inputs
 from drivesim.generators.stage.memory import LENGTH, OFFSETS, StreamingBuffer
-from drivesim.generators.stage.network import MOTION, PLANES, NetworkConfig, NetworkInputs, StageNetwork
+from drivesim.generators.stage.network import MOTION, PLANES, SAID, NetworkConfig, NetworkInputs, StageNetwork
 from drivesim.generators.stage.objective import (
     ObjectiveConfig,
     StageObjective,
@@ -309,6 +309,47 @@ def test_unsaid_is_where_no_map_is_and_what_stands_on_it() -> None:
     layout[..., 2:, 0] = 255  # road on the right, a box on the upper half of it
     layout[:, :, 0, 2:, len(MAP_CLASSES)] = 255
     assert unsaid_share(layout, (1, 2)).tolist() == [[[[1.0, 0.5]]]]
+
+
+def test_frames_after_a_true_one_count_as_asked_and_are_not_judged() -> None:
+    """The squared error is linear in the weight of the stream that has just begun."""
+    errors = []
+    for after_truth in (0.0, 1.0, 3.0):
+        config = ObjectiveConfig(teacher_forcing=0.0, after_truth=after_truth, refined=0.0)
+        torch.manual_seed(0)
+        objective = StageObjective(tiny_network(), tiny_codec(), config)
+        carry = objective.loss(batch_of(1, None, reset=True))[1]["carry"]
+        assert carry.fresh.tolist() == [True, False]
+        torch.manual_seed(1)
+        logs = objective.loss(batch_of(2, carry))[1]
+        errors.append(float(logs["coarse"]))
+        assert logs["carry"].fresh.tolist() == [False, False]
+        assert logs["carry"].replay.kept.any(1).tolist() == [False, True]
+    assert errors[1] > 1.2 * errors[0]
+    assert errors[2] - errors[1] == pytest.approx(2.0 * (errors[1] - errors[0]), rel=1e-4)
+
+
+def test_ground_heeds_the_discriminator_as_far_as_asked() -> None:
+    torch.manual_seed(0)
+    clean = 0.3 * torch.randn(6, 4, 4, 8).requires_grad_()
+    target, layout, unsaid = torch.randn(6, 4, 4, 8), torch.rand(6, SAID, 8, 16), torch.zeros(6, 1, 4, 8)
+    unsaid[..., :4] = 1.0
+    gradients = []
+    for share in (0.0, 1.0):
+        objective = StageObjective(tiny_network(), tiny_codec(), ObjectiveConfig(adversarial_ground=share))
+        assert objective.discriminator is not None
+        optimizer = torch.optim.AdamW(objective.discriminator.parameters(), 3e-3)
+        for _ in range(30):  # nobody heeds one that cannot tell
+            coarse = (clean - target).square().mean()
+            judged = torch.ones(6, dtype=torch.bool)
+            verdict, fooling, told = objective._judge(clean, target, layout, unsaid, judged, coarse, None)
+            optimizer.zero_grad()
+            verdict.backward(retain_graph=True)
+            optimizer.step()
+        assert float(told) < 2.0
+        gradients.append(torch.autograd.grad(fooling, clean)[0].abs().mean((0, 1, 2)))
+    assert (gradients[0][:4] > 0.0).all() and not gradients[0][4:].any()
+    assert (gradients[1] > 0.0).all()
 
 
 WALL = 12.0  # [m]

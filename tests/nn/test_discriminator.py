@@ -26,7 +26,7 @@ def test_frozen_judgement_is_the_same_but_teaches_only_the_latents() -> None:
     latents, layout = torch.randn(2, 4, 8, 8, requires_grad=True), torch.rand(2, 6, 16, 16)
     frozen = judge.frozen(latents, layout)
     assert torch.allclose(frozen, judge(latents, layout), atol=1e-6)
-    assert frozen.shape == (2, 1, 2, 2)
+    assert frozen.shape == (2, 4 * 4 + 2 * 2)
     frozen.sum().backward()
     assert latents.grad is not None and latents.grad.abs().sum() > 0
     assert all(p.grad is None for p in judge.parameters())

@@ -48,13 +48,14 @@ class ObjectiveConfig:
     steps: int = 1  # denoising steps of the streams themselves, as at run time
     refined: float = 0.25  # share of the worlds on which lower noise levels are learnt too
     adversarial: float = 1.0  # gradient of the adversarial term relative to that of the squared error; 0 leaves it out
-    adversarial_ground: float = 0.3  # share of that gradient which ground heeds: squared error draws it well
+    adversarial_ground: float = 0.2  # share of that gradient which ground heeds: squared error draws it well
     adversarial_from: float = 0.55  # share of the run after which it begins
     sketch: float = 0.5  # weight of the squared error of the sketch alone
     contrast: float = 1.5  # gradient of the error of local contrasts relative to that of the squared error
     discriminator_pace: float = 3.0  # its learning rate relative to the network's
     memory: bool = True  # HTFT on
-    ground: float = 2.5  # weight of ground and boxes beside what no map mentions, whose errors are hopeless and large
+    after_truth: float = 2.0  # weight of the squared error of frames that continue from a true one, which are rare
+    ground: float = 4.0  # weight of ground and boxes beside what no map mentions, whose errors are hopeless and large
     weight_power: float = 0.2  # c of the object-size weights
     weight_scale: float = 2.0  # k of the object-size weights
 
@@ -68,6 +69,7 @@ class StreamCarry:
     pictures: Tensor  # uint8 [B, V, H, W, 3], the same as pictures
     anchor: Tensor  # [B, V, C, h, w]
     palette: Palette  # of the anchor
+    fresh: Tensor  # bool [B], whether the previous frame is the stream's first one and so a true one
     buffer: StreamingBuffer
     replay: Replay | None  # for the discriminator, if there is one
 
@@ -75,7 +77,7 @@ class StreamCarry:
         """The carry as nothing but tensors, lists and dicts."""
         frames = [{"tensors": list(f.tensors), "present": f.present} for f in self.buffer.frames]
         return {"latents": self.latents, "truth": self.truth, "pictures": self.pictures, "anchor": self.anchor,
-                "color": self.palette.color, "doubt": self.palette.doubt, "frames": frames,
+                "color": self.palette.color, "doubt": self.palette.doubt, "fresh": self.fresh, "frames": frames,
                 "replay": None if self.replay is None else vars(self.replay)}  # fmt: skip
 
 
@@ -121,6 +123,8 @@ class StageObjective(nn.Module):
         going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
         unsaid = unsaid_share(conditions.layout[:, 0], size)
         weight = going_on * error_weights(conditions.object_pixels[:, 0], unsaid, self.config)
+        follows_truth = (forced | carry.fresh).repeat_interleave(self.network.config.views)
+        weight = torch.where(follows_truth[:, None, None, None], self.config.after_truth * weight, weight)
         target = truth.flatten(0, 1)
         memory = carry.buffer if self.config.memory else StreamingBuffer()
 
@@ -131,7 +135,7 @@ class StageObjective(nn.Module):
         coarse = _weighted_error(clean, target, weight)
         parallax = self._parallax_error(distances, carry.pictures, frames, conditions, going_on)
         loss, logs = coarse + parallax, {"coarse": coarse.detach(), "parallax": parallax.detach()}
-        judged = (~reset & ~forced).repeat_interleave(self.network.config.views)
+        judged = ~reset.repeat_interleave(self.network.config.views) & ~follows_truth
         if self.network.config.blend and self.config.sketch > 0:
             sketch = _weighted_error(inputs.references[:, -1], target, weight)
             loss = loss + self.config.sketch * sketch
@@ -145,7 +149,9 @@ class StageObjective(nn.Module):
             verdict, fooling, told = self._judge(clean, target, planes, unsaid, judged, coarse, carry.replay)
             loss = loss + verdict + fooling
             logs["discriminator"] = told
-            carry = replace(carry, replay=self._remember(carry, clean.detach(), conditions, ~reset & ~forced))
+            carry = replace(
+                carry, replay=self._remember(carry, clean.detach(), conditions, ~reset & ~forced & ~carry.fresh)
+            )
         fine = self._refine(target, weight, inputs, memory)
         if fine is not None:
             loss, logs["fine"] = loss + fine, fine.detach()
@@ -215,7 +221,7 @@ class StageObjective(nn.Module):
         latents, truth, pictures, anchor = (plain[name] for name in ("latents", "truth", "pictures", "anchor"))
         palette = Palette(plain["color"], plain["doubt"])
         replay = plain.get("replay") and Replay(**plain["replay"])
-        return StreamCarry(latents, truth, pictures, anchor, palette, StreamingBuffer(frames), replay)
+        return StreamCarry(latents, truth, pictures, anchor, palette, plain["fresh"], StreamingBuffer(frames), replay)
 
     def _encode(self, frames: Tensor) -> Tensor:
         pictures = to_float(frames.flatten(0, 1))
@@ -228,12 +234,12 @@ class StageObjective(nn.Module):
             return carry
         palette = fit_palette(to_float(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]), layout, rays)
         if carry is None:
-            return StreamCarry(truth, truth, frames, truth, palette, StreamingBuffer(), None)
+            return StreamCarry(truth, truth, frames, truth, palette, reset, StreamingBuffer(), None)
         fresh = reset[:, None, None, None, None]
         own, true, first = (torch.where(fresh, truth, old) for old in (carry.latents, carry.truth, carry.anchor))
         pictures = torch.where(fresh, frames, carry.pictures)
         palette = palette.where(reset, carry.palette)
-        return StreamCarry(own, true, pictures, first, palette, carry.buffer.without(reset), carry.replay)
+        return StreamCarry(own, true, pictures, first, palette, carry.fresh, carry.buffer.without(reset), carry.replay)
 
     def teacher_forcing(self, progress: float) -> float:
         """Share of teacher-forced frames after `progress` (0..1) of the run."""
@@ -338,7 +344,7 @@ class StageObjective(nn.Module):
                 torch.stack([f.unflatten(0, (-1, views)) for f in layer], dim=1) for layer in zip(*kept, strict=True)
             ]
             buffer = buffer.push(StoredFrame(tuple(layers), ~reset))
-        return StreamCarry(latents, truth, frames, carry.anchor, carry.palette, buffer, carry.replay)
+        return StreamCarry(latents, truth, frames, carry.anchor, carry.palette, reset, buffer, carry.replay)
 
 
 def error_weights(object_pixels: Tensor, unsaid: Tensor, config: ObjectiveConfig) -> Tensor:
