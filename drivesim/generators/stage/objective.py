@@ -47,15 +47,15 @@ class ObjectiveConfig:
     drop_color: float = 0.1  # share of frames whose boxes lose their colours
     steps: int = 1  # denoising steps of the streams themselves, as at run time
     refined: float = 0.25  # share of the worlds on which lower noise levels are learnt too
-    adversarial: float = 1.0  # gradient of the adversarial term relative to that of the squared error; 0 leaves it out
-    adversarial_ground: float = 0.2  # share of that gradient which ground heeds: squared error draws it well
+    adversarial: float = 3.0  # gradient of the adversarial term relative to that of the squared error; 0 leaves it out
+    adversarial_ground: float = 1.0  # share of that gradient which ground heeds; less is truer and looks less true
     adversarial_from: float = 0.55  # share of the run after which it begins
     sketch: float = 0.5  # weight of the squared error of the sketch alone
-    contrast: float = 1.5  # gradient of the error of local contrasts relative to that of the squared error
+    contrast: float = 2.0  # gradient of the error of local contrasts relative to that of the squared error
     discriminator_pace: float = 3.0  # its learning rate relative to the network's
     memory: bool = True  # HTFT on
     after_truth: float = 2.0  # weight of the squared error of frames that continue from a true one, which are rare
-    ground: float = 4.0  # weight of ground and boxes beside what no map mentions, whose errors are hopeless and large
+    ground: float = 3.0  # weight of roads and walkways beside what no map mentions, whose errors are hopeless and large
     weight_power: float = 0.2  # c of the object-size weights
     weight_scale: float = 2.0  # k of the object-size weights
 

@@ -19,7 +19,7 @@ class TrainingStage:
 
 
 STAGES = {
-    # From true previous frames to own ones in one run: how the shipped weights began.
+    # From true previous frames to own ones in one run.
     "whole": TrainingStage(),
     # Streaming learning: the previous frame is true (noised and low-passed at times), HTFT is off.
     "1": TrainingStage({"memory": False, "teacher_forcing_first": 1.0, "teacher_forcing": 1.0, "adversarial": 0.0}),
