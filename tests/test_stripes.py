@@ -8,7 +8,6 @@ import shapely
 from drivesim.conditions import LAYOUT_CHANNELS, ConditionSpec, build_conditions
 from drivesim.geometry import transform_points
 from drivesim.ground_view import pixel_rays
-from drivesim.scene import MAP_CLASSES
 from drivesim.stripes import WIDTH, Stripes, crossing_stripes
 from drivesim.town.ground import RESOLUTION
 from drivesim.town.paint import ZEBRA, paint_map
@@ -87,4 +86,3 @@ def test_a_map_is_striped_once_and_only_where_it_has_crossings() -> None:
     assert shapely.covers(shapely.box(19.99, -3.51, 23.01, 3.51), quads).all()
     bare = scene(13.0, map=None)
     assert not build_conditions([[bare]], [None], [bare], ConditionSpec(SIZE)).layout[..., STRIPES].any()
-    assert "stripes" not in MAP_CLASSES  # they say how a crossing looks, not what the ground is

@@ -58,7 +58,7 @@ def test_boxes_do_not_color_the_ground() -> None:
 
 
 def test_what_stands_on_the_ground_hardly_colors_it() -> None:
-    """A fifth of the grass is hidden by something that no layout mentions."""
+    """A quarter of the grass is hidden by something that no layout mentions."""
     layout, rays = looks()
     pictures = colored(layout, rays)
     hidden = pictures.clone()

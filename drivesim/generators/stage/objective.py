@@ -123,8 +123,9 @@ class StageObjective(nn.Module):
         going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
         unsaid = unsaid_share(conditions.layout[:, 0], size)
         weight = going_on * error_weights(conditions.object_pixels[:, 0], unsaid, self.config)
-        follows_truth = (forced | carry.fresh).repeat_interleave(self.network.config.views)
-        weight = torch.where(follows_truth[:, None, None, None], self.config.after_truth * weight, weight)
+        after_truth = forced | carry.fresh
+        follows_truth = after_truth.repeat_interleave(self.network.config.views)[:, None, None, None]
+        weight = torch.where(follows_truth, self.config.after_truth * weight, weight)
         target = truth.flatten(0, 1)
         memory = carry.buffer if self.config.memory else StreamingBuffer()
 
@@ -135,7 +136,8 @@ class StageObjective(nn.Module):
         coarse = _weighted_error(clean, target, weight)
         parallax = self._parallax_error(distances, carry.pictures, frames, conditions, going_on)
         loss, logs = coarse + parallax, {"coarse": coarse.detach(), "parallax": parallax.detach()}
-        judged = ~reset.repeat_interleave(self.network.config.views) & ~follows_truth
+        drawn = ~reset & ~after_truth
+        judged = drawn.repeat_interleave(self.network.config.views)
         if self.network.config.blend and self.config.sketch > 0:
             sketch = _weighted_error(inputs.references[:, -1], target, weight)
             loss = loss + self.config.sketch * sketch
@@ -149,9 +151,7 @@ class StageObjective(nn.Module):
             verdict, fooling, told = self._judge(clean, target, planes, unsaid, judged, coarse, carry.replay)
             loss = loss + verdict + fooling
             logs["discriminator"] = told
-            carry = replace(
-                carry, replay=self._remember(carry, clean.detach(), conditions, ~reset & ~forced & ~carry.fresh)
-            )
+            carry = replace(carry, replay=self._remember(carry, clean.detach(), conditions, drawn))
         fine = self._refine(target, weight, inputs, memory)
         if fine is not None:
             loss, logs["fine"] = loss + fine, fine.detach()
@@ -174,8 +174,8 @@ class StageObjective(nn.Module):
         Half of what the discriminator learns to tell from true frames was drawn a while ago. Only frames that continue
         from own pictures are `judged` (bool [N]): after a true one there is detail to copy.
         The network heeds the discriminator only as far as that tells true from drawn (its hinge loss is below 2):
-        otherwise whoever gets ahead first pushes the other along meaningless directions and neither recovers. Ground
-        heeds it less than what the map leaves `unsaid` (shares [N, 1, h, w]).
+        otherwise whoever gets ahead first pushes the other along meaningless directions and neither recovers. What
+        the map leaves `unsaid` (shares [N, 1, h, w]) heeds it in full, ground as far as `adversarial_ground` says.
         """
         assert self.discriminator is not None
         if not judged.any():
