@@ -36,6 +36,7 @@ def make_env() -> DriveWorldEnv:
 
 
 def outcome(env: DriveWorldEnv, name: str, variant: int, policy: LaneFollower | ManoeuvrePolicy) -> str:
+    """How a drive through one variant of a scenario ends."""
     return finish(env, name, variant, policy)[0]
 
 

@@ -15,7 +15,7 @@ class LatentDiscriminator(nn.Module):
     One logit for every 2 x 2 latent pixels, which sees what is near (an edge, a window), and one for every 4 x 4.
     """
 
-    def __init__(self, latent_channels: int, layout_channels: int, stride: int, width: int = 64) -> None:
+    def __init__(self, latent_channels: int, layout_channels: int, stride: int, width: int = 96) -> None:
         super().__init__()
         self.stride = stride
         self.layout = nn.Conv2d(layout_channels * stride**2, width // 2, 1)
@@ -49,8 +49,11 @@ def hinge_loss(real: Tensor, generated: Tensor) -> Tensor:
 def balanced(term: Tensor, reference: Tensor, output: Tensor, ratio: float) -> Tensor:
     """`term` scaled so that its gradient on `output` is `ratio` times as long as that of `reference`.
 
-    The adaptive weight of VQGAN (Esser et al. 2021, eq. 7), taken at the output of the generator.
+    The adaptive weight of VQGAN (Esser et al. 2021, eq. 7), taken at the output of the generator. What lies between
+    `output` and `term` is gone through once, here: the result has the gradient that was found, and no other.
     """
     wanted = torch.autograd.grad(reference, output, retain_graph=True)[0].norm()
-    found = torch.autograd.grad(term, output, retain_graph=True)[0].norm()
-    return (ratio * wanted / (found + 1e-8)).detach().clamp(max=10.0) * term
+    found = torch.autograd.grad(term, output, retain_graph=True)[0]
+    scale = (ratio * wanted / (found.norm() + 1e-8)).clamp(max=10.0)
+    along = (scale * found * output).sum()
+    return scale * term.detach() + along - along.detach()

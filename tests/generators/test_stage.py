@@ -10,7 +10,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from drivesim.codecs.image import CodecConfig, ImageCodec
+from drivesim.codecs.image import CodecConfig, ImageCodec, to_float
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.flow import noise_levels
 from drivesim.generators.stage.inputs import estimated_distance, network_inputs
@@ -20,6 +20,7 @@ from drivesim.generators.stage.objective import (
     ObjectiveConfig,
     StageObjective,
     contrast_error,
+    edge_error,
     error_weights,
     unsaid_share,
 )
@@ -299,9 +300,38 @@ def test_contrast_does_not_care_where_edges_are_but_how_strong() -> None:
     assert contrast_error(0.25 * grating + 3.0, grating, everywhere) == pytest.approx(0.75 * deviation, abs=1e-3)
     assert contrast_error(0.0 * grating, grating, 0.0 * everywhere) == 0.0
     # The root has a floor of 0.01.
-    assert contrast_error(0.0 * grating, grating, everywhere) == pytest.approx(
-        deviation - 0.01, abs=1e-3
-    )  # the floor of a root
+    assert contrast_error(0.0 * grating, grating, everywhere) == pytest.approx(deviation - 0.01, abs=1e-3)
+
+
+def test_edges_are_as_strong_as_their_gradients() -> None:
+    """A square wave of +-1 that jumps by 2 at every fourth pixel has a mean squared gradient of 4 / 4, a triangular
+    one of the same height and period of (2 / 4)^2. Local contrast and where the edges are do not matter."""
+    square = torch.tensor([1.0] * 4 + [-1.0] * 4).repeat(5).expand(1, 3, 33, 40)
+    triangle = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 0.5, 0.0, -0.5]).repeat(5).expand(1, 3, 33, 40)
+    everywhere = torch.ones(1, 1, 11, 10)
+    assert edge_error(square.roll(3, dims=3), square, everywhere) < 1e-5
+    assert edge_error(0.5 * square + 0.1, square, everywhere) == pytest.approx(0.25, abs=1e-3)
+    assert edge_error(triangle, square, everywhere) == pytest.approx(0.25, abs=1e-3)
+    assert edge_error(square.mT, triangle.mT, everywhere.mT) == pytest.approx(0.25, abs=1e-3)
+    assert edge_error(triangle, square, 0.0 * everywhere) == 0.0
+
+
+def test_pictures_count_in_all_frames_that_go_on() -> None:
+    """After a true frame local contrast does not count; the error of the pictures is that of the decoded latents."""
+    evenly = {"ground": 1.0, "weight_power": 0.0, "weight_scale": 1.0}
+    config = ObjectiveConfig(teacher_forcing=0.0, refined=0.0, contrast=1.0, picture=1.0, edges=1.0, **evenly)
+    torch.manual_seed(0)
+    objective = StageObjective(tiny_network(), tiny_codec(), config)
+    first = objective.loss(batch_of(1, None, reset=True))[1]
+    both = objective.loss(batch_of(2, replace(first["carry"], fresh=torch.tensor([False, False]))))[1]
+    neither = objective.loss(batch_of(2, replace(first["carry"], fresh=torch.tensor([True, True]))))[1]
+    assert {"contrast", "edges", "picture"} <= both.keys()
+    assert neither.keys() & {"contrast", "edges", "picture"} == {"edges", "picture"}
+    reset = batch_of(2, first["carry"]) | {"reset": torch.tensor([True, True])}
+    assert float(objective.loss(reset)[1]["edges"]) == float(objective.loss(reset)[1]["picture"]) == 0.0
+    drawn = objective.codec.decode(both["carry"].latents.flatten(0, 1))
+    true = to_float(batch_of(2, None)["frames"].flatten(0, 1))
+    assert float(both["picture"]) == pytest.approx(float((drawn - true).square().mean()), rel=1e-4)
 
 
 def test_unsaid_is_where_no_map_is_and_what_stands_on_it() -> None:

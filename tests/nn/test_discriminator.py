@@ -20,6 +20,18 @@ def test_balanced_gradient_has_the_wanted_length() -> None:
     assert float(torch.autograd.grad(scaled, output)[0].norm()) == pytest.approx(float(wanted), rel=1e-4)
 
 
+def test_balanced_keeps_the_value_and_the_direction() -> None:
+    """What lies between the output and the term is passed once: the gradient is that of the term times its scale."""
+    torch.manual_seed(0)
+    weights = torch.randn(4, 3, requires_grad=True)
+    output = weights.tanh()
+    error, term = output.square().mean(), (output @ torch.randn(3, 5)).square().sum()
+    along = torch.autograd.grad(term, weights, retain_graph=True)[0]
+    scaled = balanced(term, error, output, 0.5)
+    found = torch.autograd.grad(scaled, weights)[0]
+    assert torch.allclose(found, float(scaled.detach() / term.detach()) * along, rtol=1e-4)
+
+
 def test_frozen_judgement_is_the_same_but_teaches_only_the_latents() -> None:
     torch.manual_seed(0)
     judge = LatentDiscriminator(4, 6, stride=2, width=8).eval()

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, max_pool2d
 
 from drivesim.codecs.image import ImageCodec, to_float
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
@@ -31,6 +31,7 @@ from drivesim.nn.warp import (
 )
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
 
+EDGE_FLOOR = 0.01  # of [-1, 1] per pixel: gradients below it are as good as none
 TEXTURE_PACE = 10.0  # times the learning rate: a cell of the table learns from the few pixels that show it
 
 
@@ -52,6 +53,8 @@ class ObjectiveConfig:
     adversarial_from: float = 0.55  # share of the run after which it begins
     sketch: float = 0.5  # weight of the squared error of the sketch alone
     contrast: float = 2.0  # gradient of the error of local contrasts relative to that of the squared error
+    picture: float = 0.0  # gradient of the squared error of the decoded pictures relative to that of the latents'
+    edges: float = 0.0  # gradient of the error of the strength of edges in the decoded pictures, likewise
     discriminator_pace: float = 3.0  # its learning rate relative to the network's
     memory: bool = True  # HTFT on
     after_truth: float = 2.0  # weight of the squared error of frames that continue from a true one, which are rare
@@ -98,8 +101,9 @@ class StageObjective(nn.Module):
 
     def loss(self, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Any]]:
         """Weighted squared error of the clean latents at pure noise and, on some worlds, at a random lower noise level;
-        squared error of the sketch alone, and error of local contrast. From `adversarial_from` on a discriminator of
-        latents pulls the first prediction away from the blurred mean.
+        squared error of the sketch alone and of the decoded pictures; errors of local contrast and of the strength of
+        edges. From `adversarial_from` on a discriminator of latents pulls the first prediction away from the blurred
+        mean.
 
         `batch`: `frames` uint8 [B, V, H, W, 3], `conditions` (T = 1), `reset` bool [B] where a new stream begins, and
         `carry`, the `StreamCarry` of the step before (None at the very start), and `progress` (0..1) of the run. The
@@ -142,10 +146,9 @@ class StageObjective(nn.Module):
             sketch = _weighted_error(inputs.references[:, -1], target, weight)
             loss = loss + self.config.sketch * sketch
             logs["sketch"] = sketch.detach()
-        if self.config.contrast > 0 and judged.any():
-            contrast = contrast_error(clean[judged], target[judged], unsaid[judged])
-            loss = loss + balanced(contrast, coarse, clean, self.config.contrast)
-            logs["contrast"] = contrast.detach()
+        for name, (term, ratio) in self._looks(clean, target, frames, weight, unsaid, judged).items():
+            loss = loss + balanced(term, coarse, clean, ratio)
+            logs[name] = term.detach()
         if self._adversarial(batch["progress"]):
             planes = layout_planes(said_of(conditions), target.dtype)
             verdict, fooling, told = self._judge(clean, target, planes, unsaid, judged, coarse, carry.replay)
@@ -161,6 +164,24 @@ class StageObjective(nn.Module):
                 carry, truth, frames, reset, noise, clean.detach(), [f.detach() for f in features], inputs, memory
             )
         return loss, logs | {"carry": carry}
+
+    def _looks(
+        self, clean: Tensor, target: Tensor, frames: Tensor, weight: Tensor, unsaid: Tensor, judged: Tensor
+    ) -> dict[str, tuple[Tensor, float]]:
+        """Errors of what the latents show, each with the length of its gradient relative to that of the squared error.
+        Local contrast counts only in frames that are `judged` (bool [N]), the pictures in all that go on."""
+        config = self.config
+        terms: dict[str, tuple[Tensor, float]] = {}
+        if config.contrast > 0 and judged.any():
+            terms["contrast"] = contrast_error(clean[judged], target[judged], unsaid[judged]), config.contrast
+        if config.picture > 0 or config.edges > 0:
+            drawn, true = self.codec.decode(clean).float(), to_float(frames.flatten(0, 1))
+            if config.picture > 0:
+                wide = interpolate(weight, drawn.shape[-2:])
+                terms["picture"] = _weighted_error(drawn, true, wide), config.picture
+            if config.edges > 0:
+                terms["edges"] = edge_error(drawn, true, (weight > 0) * unsaid), config.edges
+        return terms
 
     def _adversarial(self, progress: float) -> bool:
         return self.discriminator is not None and progress >= self.config.adversarial_from
@@ -376,6 +397,28 @@ def contrast_error(clean: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         counts = avg_pool2d(weight, size, stride=1)
         errors.append((counts * (_deviation(clean, size) - _deviation(target, size)).abs()).mean())
     return torch.stack(errors).mean()
+
+
+def edge_error(drawn: Tensor, true: Tensor, weight: Tensor) -> Tensor:
+    """Squared error of the strength of edges (root mean square of the gradients within windows of 8, 16 and 32 pixels)
+    of pictures [N, 3, H, W] in [-1, 1], weighted [N, 1, h, w] and averaged.
+
+    A washed-out edge is as high as a sharp one, so local contrast forgives it; its gradient is lower. Squared, because
+    what cannot be known is then answered with its mean: most windows have weaker edges than that.
+    """
+    weight = interpolate(weight, drawn.shape[-2:])[:, :, 1:, 1:]
+    energies = [_gradient_energy(pictures) for pictures in (drawn, true)]
+    errors = []
+    for size in (size for size in (8, 16, 32) if size < min(drawn.shape[-2:])):
+        own, wanted = (avg_pool2d(energy, size, stride=size // 2).add(EDGE_FLOOR**2).sqrt() for energy in energies)
+        errors.append((avg_pool2d(weight, size, stride=size // 2) * (own - wanted).square()).mean())
+    return torch.stack(errors).mean()
+
+
+def _gradient_energy(pictures: Tensor) -> Tensor:
+    """Squared length of the gradient [N, 1, H - 1, W - 1], mean over colours."""
+    across, down = pictures.diff(dim=-1)[..., 1:, :], pictures.diff(dim=-2)[..., 1:]
+    return (across.square() + down.square()).mean(1, keepdim=True)
 
 
 def unsaid_share(layout: Tensor, size: tuple[int, int]) -> Tensor:
