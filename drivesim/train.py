@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from drivesim import data_parallel
 
+MOMENTUM, SPREAD = 0.9, 0.99  # Adam's betas
 BatchOf = Callable[[int], dict[str, Any]]
 
 
@@ -54,9 +55,7 @@ class Trainer:
         self.module: Any = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.accelerator = Accelerator(cpu=True, mixed_precision=config.precision)  # where modules and batches are
         data_parallel.begin_alike(module)
-        optimizer = torch.optim.AdamW(
-            _groups(module), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
-        )
+        optimizer = torch.optim.AdamW(_groups(module), lr=config.learning_rate, weight_decay=config.weight_decay)
         self.optimizer = self.accelerator.prepare(optimizer)
         self.average = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
         self.step = 0
@@ -199,14 +198,24 @@ class Trainer:
 
 
 def _groups(module: nn.Module) -> list[dict[str, Any]]:
-    """What is trained, by part of the module: `module.paces` names parts that learn so many times faster."""
+    """What is trained, by part of the module: `module.paces` names parts that learn so many times faster,
+    `module.momenta` parts whose gradients Adam averages over another time (its first beta)."""
     paces: Mapping[str, float] = getattr(module, "paces", {})
-    parts: dict[float, list[Tensor]] = {}
+    momenta: Mapping[str, float] = getattr(module, "momenta", {})
+    parts: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            pace = next((pace for part, pace in paces.items() if name.startswith(part + ".")), 1.0)
-            parts.setdefault(pace, []).append(parameter)
-    return [{"params": parameters, "pace": pace} for pace, parameters in parts.items()]
+            pace, momentum = (_of_part(name, values, usual) for values, usual in ((paces, 1.0), (momenta, MOMENTUM)))
+            parts.setdefault((pace, momentum), []).append(parameter)
+    return [
+        {"params": parameters, "pace": pace, "betas": (momentum, SPREAD)}
+        for (pace, momentum), parameters in parts.items()
+    ]
+
+
+def _of_part(name: str, values: Mapping[str, float], usual: float) -> float:
+    """The value for the part of the module that a parameter belongs to."""
+    return next((value for part, value in values.items() if name.startswith(part + ".")), usual)
 
 
 def _plain(carry: Any) -> Mapping[str, Any] | None:

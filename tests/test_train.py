@@ -65,15 +65,16 @@ def test_resume_continues_the_same_curve(tmp_path: Path) -> None:
 
 
 class TwoPaces(nn.Module):
-    """Two parts with the same gradient, one of which is to learn three times as fast."""
+    """Two parts with the same gradient, one of which is to learn three times as fast and to forget sooner."""
 
     def __init__(self) -> None:
         super().__init__()
         self.slow, self.fast = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
-        self.paces = {"fast": 3.0}
+        self.paces, self.momenta = {"fast": 3.0}, {"fast": 0.5}
+        self.sign = 1.0
 
     def loss(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
-        return self.slow.weight.sum() + self.fast.weight.sum(), {}
+        return self.sign * (self.slow.weight.sum() + self.fast.weight.sum()), {}
 
 
 def test_parts_learn_at_their_pace(tmp_path: Path) -> None:
@@ -83,6 +84,18 @@ def test_parts_learn_at_their_pace(tmp_path: Path) -> None:
     moved = {name: before[name] - float(value) for name, value in trainer.module.named_parameters()}
     assert moved["slow.weight"] == pytest.approx(0.05 / 5, rel=1e-4)  # the first step of Adam is as long as its rate
     assert moved["fast.weight"] == pytest.approx(3 * 0.05 / 5, rel=1e-4)
+
+
+def test_parts_have_their_momentum(tmp_path: Path) -> None:
+    """A gradient of 1 and then -1: Adam's corrected mean is -(1 - b) / (1 + b) then, its square 1; the rate, still rising, is 0.02."""
+    trainer = Trainer(TwoPaces(), batches, config(tmp_path, 100, weight_decay=0.0))
+    trainer.train_step()
+    before = {name: float(value) for name, value in trainer.module.named_parameters()}
+    trainer.module.sign = -1.0
+    trainer.train_step()
+    moved = {name: float(value) - before[name] for name, value in trainer.module.named_parameters()}
+    assert moved["slow.weight"] == pytest.approx(0.02 * (1 - 0.9) / (1 + 0.9), rel=1e-3)
+    assert moved["fast.weight"] == pytest.approx(3 * 0.02 * (1 - 0.5) / (1 + 0.5), rel=1e-3)
 
 
 def test_learning_rate_rises_holds_and_falls(tmp_path: Path) -> None:

@@ -310,9 +310,9 @@ def test_edges_are_as_strong_as_their_gradients() -> None:
     triangle = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 0.5, 0.0, -0.5]).repeat(5).expand(1, 3, 33, 40)
     everywhere = torch.ones(1, 1, 11, 10)
     assert edge_error(square.roll(3, dims=3), square, everywhere) < 1e-5
-    assert edge_error(0.5 * square + 0.1, square, everywhere) == pytest.approx(0.25, abs=1e-3)
-    assert edge_error(triangle, square, everywhere) == pytest.approx(0.25, abs=1e-3)
-    assert edge_error(square.mT, triangle.mT, everywhere.mT) == pytest.approx(0.25, abs=1e-3)
+    assert edge_error(0.5 * square + 0.1, square, everywhere) == pytest.approx(0.5, abs=1e-3)
+    assert edge_error(triangle, square, everywhere) == pytest.approx(0.5, abs=1e-3)
+    assert edge_error(square.mT, triangle.mT, everywhere.mT) == pytest.approx(0.5, abs=1e-3)
     assert edge_error(triangle, square, 0.0 * everywhere) == 0.0
 
 

@@ -32,6 +32,7 @@ from drivesim.nn.warp import (
 from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
 
 EDGE_FLOOR = 0.01  # of [-1, 1] per pixel: gradients below it are as good as none
+JUDGE_MOMENTUM = 0.5  # with the usual 0.9 it learns what the network drew ten steps ago, and loses to it
 TEXTURE_PACE = 10.0  # times the learning rate: a cell of the table learns from the few pixels that show it
 
 
@@ -52,13 +53,13 @@ class ObjectiveConfig:
     adversarial_ground: float = 1.0  # share of that gradient which ground heeds; less is truer and looks less true
     adversarial_from: float = 0.55  # share of the run after which it begins
     sketch: float = 0.5  # weight of the squared error of the sketch alone
-    contrast: float = 2.0  # gradient of the error of local contrasts relative to that of the squared error
-    picture: float = 0.0  # gradient of the squared error of the decoded pictures relative to that of the latents'
-    edges: float = 0.0  # gradient of the error of the strength of edges in the decoded pictures, likewise
+    contrast: float = 1.0  # gradient of the error of local contrasts relative to that of the squared error
+    picture: float = 0.5  # gradient of the squared error of the decoded pictures relative to that of the latents'
+    edges: float = 1.0  # gradient of the error of the strength of edges in the decoded pictures, likewise
     discriminator_pace: float = 3.0  # its learning rate relative to the network's
     memory: bool = True  # HTFT on
     after_truth: float = 2.0  # weight of the squared error of frames that continue from a true one, which are rare
-    ground: float = 3.0  # weight of roads and walkways beside what no map mentions, whose errors are hopeless and large
+    ground: float = 4.0  # weight of roads and walkways beside what no map mentions, whose errors are hopeless and large
     weight_power: float = 0.2  # c of the object-size weights
     weight_scale: float = 2.0  # k of the object-size weights
 
@@ -94,6 +95,7 @@ class StageObjective(nn.Module):
         self.config = config or ObjectiveConfig()
         self.discriminator: LatentDiscriminator | None = None
         self.paces = {"discriminator": self.config.discriminator_pace, "network.texture": TEXTURE_PACE}
+        self.momenta = {"discriminator": JUDGE_MOMENTUM}
         if self.config.adversarial > 0:
             shape = network.config
             stride = shape.layout_stride // shape.patch
@@ -400,18 +402,20 @@ def contrast_error(clean: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def edge_error(drawn: Tensor, true: Tensor, weight: Tensor) -> Tensor:
-    """Squared error of the strength of edges (root mean square of the gradients within windows of 8, 16 and 32 pixels)
+    """Absolute error of the strength of edges (root mean square of the gradients within windows of 16 and 32 pixels)
     of pictures [N, 3, H, W] in [-1, 1], weighted [N, 1, h, w] and averaged.
 
-    A washed-out edge is as high as a sharp one, so local contrast forgives it; its gradient is lower. Squared, because
-    what cannot be known is then answered with its mean: most windows have weaker edges than that.
+    A washed-out edge is as high as a sharp one, so local contrast forgives it; its gradient is lower. Windows are large
+    enough to have much the same edges everywhere: what cannot be known is answered with its median, and most small
+    windows have none.
     """
     weight = interpolate(weight, drawn.shape[-2:])[:, :, 1:, 1:]
     energies = [_gradient_energy(pictures) for pictures in (drawn, true)]
     errors = []
-    for size in (size for size in (8, 16, 32) if size < min(drawn.shape[-2:])):
-        own, wanted = (avg_pool2d(energy, size, stride=size // 2).add(EDGE_FLOOR**2).sqrt() for energy in energies)
-        errors.append((avg_pool2d(weight, size, stride=size // 2) * (own - wanted).square()).mean())
+    for size in (min(size, *weight.shape[-2:]) for size in (16, 32)):
+        stride = max(1, size // 4)
+        own, wanted = (avg_pool2d(energy, size, stride).add(EDGE_FLOOR**2).sqrt() for energy in energies)
+        errors.append((avg_pool2d(weight, size, stride) * (own - wanted).abs()).mean())
     return torch.stack(errors).mean()
 
 
