@@ -87,7 +87,8 @@ def test_parts_learn_at_their_pace(tmp_path: Path) -> None:
 
 
 def test_parts_have_their_momentum(tmp_path: Path) -> None:
-    """A gradient of 1 and then -1: Adam's corrected mean is -(1 - b) / (1 + b) then, its square 1; the rate, still rising, is 0.02."""
+    """A gradient of 1 and then -1: Adam's corrected mean is -(1 - b) / (1 + b) then, its square 1. The rate, still
+    rising, is 0.02."""
     trainer = Trainer(TwoPaces(), batches, config(tmp_path, 100, weight_decay=0.0))
     trainer.train_step()
     before = {name: float(value) for name, value in trainer.module.named_parameters()}
