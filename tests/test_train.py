@@ -79,9 +79,9 @@ class TwoPaces(nn.Module):
 
 def test_parts_learn_at_their_pace(tmp_path: Path) -> None:
     trainer = Trainer(TwoPaces(), batches, config(tmp_path, 100, weight_decay=0.0))
-    before = {name: float(value) for name, value in trainer.module.named_parameters()}
+    before = {name: float(value.detach()) for name, value in trainer.module.named_parameters()}
     trainer.train_step()
-    moved = {name: before[name] - float(value) for name, value in trainer.module.named_parameters()}
+    moved = {name: before[name] - float(value.detach()) for name, value in trainer.module.named_parameters()}
     assert moved["slow.weight"] == pytest.approx(0.05 / 5, rel=1e-4)  # the first step of Adam is as long as its rate
     assert moved["fast.weight"] == pytest.approx(3 * 0.05 / 5, rel=1e-4)
 
@@ -91,10 +91,10 @@ def test_parts_have_their_momentum(tmp_path: Path) -> None:
     rising, is 0.02."""
     trainer = Trainer(TwoPaces(), batches, config(tmp_path, 100, weight_decay=0.0))
     trainer.train_step()
-    before = {name: float(value) for name, value in trainer.module.named_parameters()}
+    before = {name: float(value.detach()) for name, value in trainer.module.named_parameters()}
     trainer.module.sign = -1.0
     trainer.train_step()
-    moved = {name: float(value) - before[name] for name, value in trainer.module.named_parameters()}
+    moved = {name: float(value.detach()) - before[name] for name, value in trainer.module.named_parameters()}
     assert moved["slow.weight"] == pytest.approx(0.02 * (1 - 0.9) / (1 + 0.9), rel=1e-3)
     assert moved["fast.weight"] == pytest.approx(3 * 0.02 * (1 - 0.5) / (1 + 0.5), rel=1e-3)
 
