@@ -50,8 +50,11 @@ def balanced(term: Tensor, reference: Tensor, output: Tensor, ratio: float) -> T
     """`term` scaled so that its gradient on `output` is `ratio` times as long as that of `reference`.
 
     The adaptive weight of VQGAN (Esser et al. 2021, eq. 7), taken at the output of the generator. What lies between
-    `output` and `term` is gone through once, here: the result has the gradient that was found, and no other.
+    `output` and `term` is gone through once, here: the result has the gradient that was found, and no other. Where
+    `output` learns nothing the term is left as it is.
     """
+    if not output.requires_grad:
+        return term
     wanted = torch.autograd.grad(reference, output, retain_graph=True)[0].norm()
     found = torch.autograd.grad(term, output, retain_graph=True)[0]
     scale = (ratio * wanted / (found.norm() + 1e-8)).clamp(max=10.0)

@@ -32,6 +32,11 @@ def test_balanced_keeps_the_value_and_the_direction() -> None:
     assert torch.allclose(found, float(scaled.detach() / term.detach()) * along, rtol=1e-4)
 
 
+def test_nothing_is_balanced_where_nothing_learns() -> None:
+    output = torch.randn(4, 3)
+    assert float(balanced(output.square().sum(), output.mean(), output, 0.5)) == float(output.square().sum())
+
+
 def test_frozen_judgement_is_the_same_but_teaches_only_the_latents() -> None:
     torch.manual_seed(0)
     judge = LatentDiscriminator(4, 6, stride=2, width=8).eval()
