@@ -13,17 +13,11 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from drivesim.codecs.image import CodecConfig, ImageCodec, to_float
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.flow import noise_levels
+from drivesim.generators.stage.errors import contrast_error, edge_error, error_weights, unsaid_share
 from drivesim.generators.stage.inputs import estimated_distance, network_inputs
 from drivesim.generators.stage.memory import LENGTH, OFFSETS, StreamingBuffer
 from drivesim.generators.stage.network import MOTION, PLANES, SAID, NetworkConfig, NetworkInputs, StageNetwork
-from drivesim.generators.stage.objective import (
-    ObjectiveConfig,
-    StageObjective,
-    contrast_error,
-    edge_error,
-    error_weights,
-    unsaid_share,
-)
+from drivesim.generators.stage.objective import ObjectiveConfig, StageObjective
 from drivesim.generators.stage.rollout import StageGenerator, denoise, store
 from drivesim.nn.palette import fit_palette
 from drivesim.nn.warp import points_along, project_to_ring, sample_ring, viewing_rays
@@ -246,12 +240,11 @@ def test_every_camera_reads_its_neighbours() -> None:
 
 
 def test_error_weights_match_their_formula() -> None:
-    config = ObjectiveConfig(weight_power=0.2, weight_scale=2.0, ground=3.0)
     pixels = torch.zeros(1, 1, 4, 8, dtype=torch.int32)
     pixels[..., 0, 0], pixels[..., 2:, 4:] = 1, 8
     unsaid = torch.ones(1, 1, 4, 8)
     unsaid[..., 1, :2] = 0.0
-    weight = error_weights(pixels, unsaid, config)[0, 0]
+    weight = error_weights(pixels, unsaid, power=0.2, scale=2.0, ground=3.0)[0, 0]
     assert weight.mean() == pytest.approx(1.0)
     assert weight[0, 0] / weight[1, 7] == pytest.approx(2.0 * 32**0.2, rel=1e-5)
     assert weight[3, 5] / weight[1, 7] == pytest.approx(2.0 * 8**-0.2 * 32**0.2, rel=1e-5)

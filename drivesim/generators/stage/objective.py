@@ -8,12 +8,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, max_pool2d
+from torch.nn.functional import avg_pool2d, interpolate
 
 from drivesim.codecs.image import ImageCodec, to_float
 from drivesim.conditions import LAYOUT_CHANNELS, Conditions
 from drivesim.diffusion.degrade import dct_filter
 from drivesim.diffusion.flow import add_noise, euler_step, noise_levels
+from drivesim.generators.stage.errors import (
+    contrast_error,
+    edge_error,
+    error_weights,
+    unsaid_share,
+    weighted_error,
+)
 from drivesim.generators.stage.inputs import layout_planes, network_inputs, said_of
 from drivesim.generators.stage.memory import StoredFrame, StreamingBuffer
 from drivesim.generators.stage.network import SAID, NetworkInputs, StageNetwork
@@ -29,9 +36,7 @@ from drivesim.nn.warp import (
     sample_ring,
     viewing_rays,
 )
-from drivesim.scene import MAP_CLASSES, OBJECT_CLASSES
 
-EDGE_FLOOR = 0.01  # of [-1, 1] per pixel: gradients below it are as good as none
 JUDGE_MOMENTUM = 0.5  # with the usual 0.9 it learns what the network drew ten steps ago, and loses to it
 TEXTURE_PACE = 10.0  # times the learning rate: a cell of the table learns from the few pixels that show it
 
@@ -115,37 +120,32 @@ class StageObjective(nn.Module):
         at run time (STAGE, stage 3); a share of frames goes on from the truth, degraded at times.
         """
         frames, conditions, reset = batch["frames"], batch["conditions"], batch["reset"]
-        with torch.no_grad():
-            truth = self._encode(frames)
+        truth = self._encode(frames)
         layout_size = (conditions.layout.shape[3], conditions.layout.shape[4])
         rays = viewing_rays(conditions.intrinsics, conditions.extrinsics, layout_size)
         carry = self._begin(batch["carry"], truth, frames, conditions.layout[:, 0], rays, reset)
         self._drop_colors(conditions)
         previous, pictures, forced = self._previous(carry, batch["progress"])
-        size = (truth.shape[-2], truth.shape[-1])
         inputs, distances = network_inputs(
             self.network, self.codec, pictures, previous, carry.anchor, carry.palette, rays, conditions
         )
         going_on = (~reset).repeat_interleave(self.network.config.views)[:, None, None, None]
-        unsaid = unsaid_share(conditions.layout[:, 0], size)
-        weight = going_on * error_weights(conditions.object_pixels[:, 0], unsaid, self.config)
+        unsaid = unsaid_share(conditions.layout[:, 0], (truth.shape[-2], truth.shape[-1]))
         after_truth = forced | carry.fresh
-        follows_truth = after_truth.repeat_interleave(self.network.config.views)[:, None, None, None]
-        weight = torch.where(follows_truth, self.config.after_truth * weight, weight)
+        weight = going_on * self._weight(conditions, unsaid, after_truth)
         target = truth.flatten(0, 1)
         memory = carry.buffer if self.config.memory else StreamingBuffer()
 
         noise = torch.randn_like(target)
-        start = torch.ones(len(target))
-        clean, features = self.network(noise, start, inputs, *self._recall(memory, 0))
+        clean, features = self.network(noise, torch.ones(len(target)), inputs, *self._recall(memory, 0))
         clean = clean.float()
-        coarse = _weighted_error(clean, target, weight)
+        coarse = weighted_error(clean, target, weight)
         parallax = self._parallax_error(distances, carry.pictures, frames, conditions, going_on)
         loss, logs = coarse + parallax, {"coarse": coarse.detach(), "parallax": parallax.detach()}
         drawn = ~reset & ~after_truth
         judged = drawn.repeat_interleave(self.network.config.views)
         if self.network.config.blend and self.config.sketch > 0:
-            sketch = _weighted_error(inputs.references[:, -1], target, weight)
+            sketch = weighted_error(inputs.references[:, -1], target, weight)
             loss = loss + self.config.sketch * sketch
             logs["sketch"] = sketch.detach()
         for name, (term, ratio) in self._looks(clean, target, frames, weight, unsaid, judged).items():
@@ -167,6 +167,14 @@ class StageObjective(nn.Module):
             )
         return loss, logs | {"carry": carry}
 
+    def _weight(self, conditions: Conditions, unsaid: Tensor, after_truth: Tensor) -> Tensor:
+        """Weights [B * V, 1, h, w] of the squared error; bool [B] tells which streams go on from a true frame."""
+        assert conditions.object_pixels is not None
+        c = self.config
+        weight = error_weights(conditions.object_pixels[:, 0], unsaid, c.weight_power, c.weight_scale, c.ground)
+        after_truth = after_truth.repeat_interleave(self.network.config.views)[:, None, None, None]
+        return torch.where(after_truth, c.after_truth * weight, weight)
+
     def _looks(
         self, clean: Tensor, target: Tensor, frames: Tensor, weight: Tensor, unsaid: Tensor, judged: Tensor
     ) -> dict[str, tuple[Tensor, float]]:
@@ -180,7 +188,7 @@ class StageObjective(nn.Module):
             drawn, true = self.codec.decode(clean).float(), to_float(frames.flatten(0, 1))
             if config.picture > 0:
                 wide = interpolate(weight, drawn.shape[-2:])
-                terms["picture"] = _weighted_error(drawn, true, wide), config.picture
+                terms["picture"] = weighted_error(drawn, true, wide), config.picture
             if config.edges > 0:
                 terms["edges"] = edge_error(drawn, true, (weight > 0) * unsaid), config.edges
         return terms
@@ -235,7 +243,7 @@ class StageObjective(nn.Module):
         if recalled is not None and present is not None:
             recalled, present = [layer[:rows] for layer in recalled], present[:rows]
         refined, _ = self.network(noisy, sigma, part, recalled, present)
-        return _weighted_error(refined, target[:rows], weight[:rows])
+        return weighted_error(refined, target[:rows], weight[:rows])
 
     @staticmethod
     def restore_carry(plain: Mapping[str, Any]) -> StreamCarry:
@@ -246,6 +254,7 @@ class StageObjective(nn.Module):
         replay = plain.get("replay") and Replay(**plain["replay"])
         return StreamCarry(latents, truth, pictures, anchor, palette, plain["fresh"], StreamingBuffer(frames), replay)
 
+    @torch.no_grad()
     def _encode(self, frames: Tensor) -> Tensor:
         pictures = to_float(frames.flatten(0, 1))
         return self.codec.encode(pictures).float().unflatten(0, frames.shape[:2])
@@ -368,76 +377,3 @@ class StageObjective(nn.Module):
             ]
             buffer = buffer.push(StoredFrame(tuple(layers), ~reset))
         return StreamCarry(latents, truth, frames, carry.anchor, carry.palette, reset, buffer, carry.replay)
-
-
-def error_weights(object_pixels: Tensor, unsaid: Tensor, config: ObjectiveConfig) -> Tensor:
-    """Weights [B * V, 1, h, w] of the squared error, mean 1: the object-size weights of STAGE, k / p^c on an object of
-    p pixels and 1 / (H W)^c elsewhere, and of that `config.ground` times as much where the map says what is there.
-
-    `object_pixels` [B, V, H, W] as in `Conditions.object_pixels`: the hulls of the projected boxes tell what is seen.
-    `unsaid` [B * V, 1, h, w] as `unsaid_share` has it.
-    """
-    pixels = object_pixels.flatten(0, 1).float()
-    height, width = pixels.shape[-2:]
-    background = (height * width) ** -config.weight_power
-    objects = config.weight_scale * pixels.clamp_min(1.0) ** -config.weight_power
-    weight = torch.where(pixels > 0, objects, background)[:, None]
-    weight = max_pool2d(weight, (height // unsaid.shape[-2], width // unsaid.shape[-1]))
-    weight = weight * (1.0 + (config.ground - 1.0) * (1.0 - unsaid))
-    return weight / weight.mean()
-
-
-def contrast_error(clean: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Absolute error of the standard deviations within windows of 3 x 3 and 5 x 5 of latents [N, C, h, w], weighted
-    [N, 1, h, w] and averaged.
-
-    It asks for the contrast of what is seen and leaves open where exactly its edges are: squared error alone answers
-    what it cannot know (the windows of a house) with fog.
-    """
-    errors = []
-    for size in (size for size in (3, 5) if size <= min(clean.shape[-2:])):
-        counts = avg_pool2d(weight, size, stride=1)
-        errors.append((counts * (_deviation(clean, size) - _deviation(target, size)).abs()).mean())
-    return torch.stack(errors).mean()
-
-
-def edge_error(drawn: Tensor, true: Tensor, weight: Tensor) -> Tensor:
-    """Absolute error of the strength of edges (root mean square of the gradients within windows of 16 and 32 pixels)
-    of pictures [N, 3, H, W] in [-1, 1], weighted [N, 1, h, w] and averaged.
-
-    A washed-out edge is as high as a sharp one, so local contrast forgives it; its gradient is lower. Windows are large
-    enough to have much the same edges everywhere: what cannot be known is answered with its median, and most small
-    windows have none.
-    """
-    weight = interpolate(weight, drawn.shape[-2:])[:, :, 1:, 1:]
-    energies = [_gradient_energy(pictures) for pictures in (drawn, true)]
-    errors = []
-    for size in (min(size, *weight.shape[-2:]) for size in (16, 32)):
-        stride = max(1, size // 4)
-        own, wanted = (avg_pool2d(energy, size, stride).add(EDGE_FLOOR**2).sqrt() for energy in energies)
-        errors.append((avg_pool2d(weight, size, stride) * (own - wanted).abs()).mean())
-    return torch.stack(errors).mean()
-
-
-def _gradient_energy(pictures: Tensor) -> Tensor:
-    """Squared length of the gradient [N, 1, H - 1, W - 1], mean over colours."""
-    across, down = pictures.diff(dim=-1)[..., 1:, :], pictures.diff(dim=-2)[..., 1:]
-    return (across.square() + down.square()).mean(1, keepdim=True)
-
-
-def unsaid_share(layout: Tensor, size: tuple[int, int]) -> Tensor:
-    """Shares [B * V, 1, h, w] of layouts uint8 [B, V, H, W, C]: one where the map says nothing, and on boxes, zero on
-    roads and walkways, which squared error draws well."""
-    planes = layout.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0
-    ground = planes[:, : len(MAP_CLASSES)].amax(1, keepdim=True)
-    boxes = planes[:, len(MAP_CLASSES) : len(MAP_CLASSES) + len(OBJECT_CLASSES)].amax(1, keepdim=True)
-    return adaptive_avg_pool2d(torch.maximum(1.0 - ground, boxes), size)
-
-
-def _deviation(x: Tensor, size: int) -> Tensor:
-    mean = avg_pool2d(x, size, stride=1)
-    return (avg_pool2d(x.square(), size, stride=1) - mean.square()).clamp_min(1e-4).sqrt()
-
-
-def _weighted_error(clean: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    return (weight * (clean.float() - target).square()).mean()
